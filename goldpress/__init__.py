@@ -1,0 +1,1 @@
+"""Golden images as values: pinned packages in, one verified, promotable disk out."""

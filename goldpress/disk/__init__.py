@@ -1,0 +1,1 @@
+"""Owns the bootable disk: initrd, unified kernel image, file systems, partitions."""

@@ -1,0 +1,60 @@
+"""Owns the error tree: what failed, on what, and what to do next.
+
+    GoldpressError
+    ├── DocumentError     a file people or machines wrote cannot be used
+    ├── MissingError      something that has to be there first is not
+    ├── TrustError        bytes, signatures or identities are not what was locked
+    ├── ResolveError      a package request cannot be satisfied
+    ├── CommandError      a host program failed
+    ├── BuildError        a stage could not make its product
+    ├── MachineError      a machine did not come up, or stopped answering
+    └── VerifyError       a check failed, or did not run
+
+Only `tasks.py` turns one into an exit status.
+"""
+
+from __future__ import annotations
+
+
+class GoldpressError(Exception):
+    """What failed in one line, with an optional hint of what to do next in another."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class DocumentError(GoldpressError):
+    """A document cannot be parsed or contradicts itself; the message names file and path."""
+
+
+class MissingError(GoldpressError):
+    """A prerequisite (lock, mirror, snapshot, host program) is not there."""
+
+
+class TrustError(GoldpressError):
+    """Bytes, signatures or identities differ from what was locked or allowed."""
+
+
+class ResolveError(GoldpressError):
+    """A package request cannot be satisfied by the snapshot."""
+
+
+class CommandError(GoldpressError):
+    """A host program exited with a failure."""
+
+
+class BuildError(GoldpressError):
+    """A stage could not make its product."""
+
+
+class MachineError(GoldpressError):
+    """A machine did not come up, or stopped answering."""
+
+
+class VerifyError(GoldpressError):
+    """A check failed, was skipped, or could not run; none of these is a pass."""

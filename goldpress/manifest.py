@@ -1,0 +1,53 @@
+"""Owns the image manifest: the document whose sha256 is the image digest.
+
+It holds what the image *is* (its bytes) and what it was made from, and nothing that differs
+between two builds of the same inputs: no time, no host, no path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from goldpress.digest import digest_of
+from goldpress.errors import DocumentError
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageManifest:
+    """Inputs and bytes of one image. Digests are ``sha256:...``; sha256 are 64 hex digits."""
+
+    name: str
+    distribution: str
+    stand_in: bool
+    arch: str
+    packages: str
+    definition: str
+    command_line: str
+    root_uuid: str
+    disk_sha256: str
+    disk_bytes: int
+    block_root: str
+
+    def to_document(self) -> dict[str, Any]:
+        """The JSON value that is stored."""
+        return {"manifest_version": MANIFEST_VERSION, **asdict(self)}
+
+    @property
+    def digest(self) -> str:
+        """The image digest."""
+        return digest_of(self.to_document())
+
+
+def parse_manifest(value: Mapping[str, Any]) -> ImageManifest:
+    """The inverse of `to_document`. Raises DocumentError for unknown or missing fields."""
+    rest = dict(value)
+    if rest.pop("manifest_version", None) != MANIFEST_VERSION:
+        raise DocumentError("image manifest: its manifest_version is not one that I know")
+    try:
+        return ImageManifest(**rest)
+    except TypeError as error:
+        raise DocumentError(f"image manifest: {error}") from error

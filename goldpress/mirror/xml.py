@@ -1,0 +1,143 @@
+"""Owns reading XML that came from elsewhere: a stream of elements, without entities or doctypes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+from goldpress.errors import TrustError
+
+MAX_DEPTH = 16
+#: The longest real text is a description of some 20 kB.
+MAX_TEXT_CHARACTERS = 1 << 20
+
+_HTML = "is an HTML page (a login page of the network, or a wrong address), not metadata"
+
+
+@dataclass(kw_only=True)
+class Element:
+    """One element under construction: its name (without namespace), attributes and text."""
+
+    name: str
+    namespace: str
+    attributes: Mapping[str, str]
+    children: list[Element] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    length: int = 0
+
+    @property
+    def text(self) -> str:
+        """The element's own text, stripped."""
+        return "".join(self.texts).strip()
+
+    def all(self, name: str) -> list[Element]:
+        """The children called `name`."""
+        return [child for child in self.children if child.name == name]
+
+    def one(self, name: str) -> Element:
+        """The only child called `name`. Raises ValueError when there is none, or another."""
+        found = self.all(name)
+        if len(found) != 1:
+            raise ValueError(f"<{self.name}> has {len(found)} <{name}>, expected one")
+        return found[0]
+
+    def get(self, attribute: str) -> str:
+        """The value of an attribute. Raises ValueError when it is not there."""
+        if attribute not in self.attributes:
+            raise ValueError(f"<{self.name}> has no attribute {attribute!r}")
+        return self.attributes[attribute]
+
+
+def elements(
+    chunks: Iterable[bytes],
+    *,
+    name: str,
+    root: tuple[str, str],
+    kept: frozenset[str] | None = None,
+    on_root: Callable[[Mapping[str, str]], None] | None = None,
+) -> Iterator[Element]:
+    """The children of the root element, one at a time, each dropped after it was yielded.
+
+    `root` is the (namespace, name) that the document must have. Below each child only elements
+    called one of `kept` are built (all of them when None). `name` is for messages. Raises
+    TrustError for anything else than such a document.
+    """
+    reader = _Reader(root=root, kept=kept, on_root=on_root)
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.characters
+    parser.StartDoctypeDeclHandler = reader.doctype
+    try:
+        for chunk in chunks:
+            parser.Parse(chunk)
+            yield from reader.taken()
+        parser.Parse(b"", True)  # noqa: FBT003 - expat has no keywords
+    except expat.ExpatError as error:
+        raise TrustError(f"{name}: not well-formed XML: {error}") from None
+    except ValueError as error:
+        raise TrustError(f"{name}: line {parser.CurrentLineNumber}: {error}") from None
+    yield from reader.taken()
+
+
+@dataclass(kw_only=True)
+class _Reader:
+    root: tuple[str, str]
+    kept: frozenset[str] | None
+    on_root: Callable[[Mapping[str, str]], None] | None
+    stack: list[Element] = field(default_factory=list)
+    ignored: int = 0
+    depth: int = 0
+    done: list[Element] = field(default_factory=list)
+
+    def taken(self) -> list[Element]:
+        done, self.done = self.done, []
+        return done
+
+    def doctype(self, name: str, *_: object) -> None:
+        if name.lower() == "html":
+            raise ValueError(_HTML)
+        raise ValueError("has a document type declaration; repository metadata has none")
+
+    def start(self, full: str, attributes: dict[str, str]) -> None:
+        namespace, _, name = full.rpartition(" ")
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ValueError(f"elements are nested deeper than {MAX_DEPTH}")
+        if self.depth == 1:
+            if name.lower() == "html":
+                raise ValueError(_HTML)
+            if (namespace, name) != self.root:
+                raise ValueError(f"the document is <{name}>, expected <{self.root[1]}>")
+            if self.on_root is not None:
+                self.on_root(attributes)
+            return
+        # Directly below the root everything is kept; below that, only what was asked for.
+        skip = bool(self.stack) and self.kept is not None and name not in self.kept
+        if self.ignored or skip:
+            self.ignored += 1
+            return
+        element = Element(name=name, namespace=namespace, attributes=attributes)
+        if self.stack:
+            self.stack[-1].children.append(element)
+        self.stack.append(element)
+
+    def end(self, _full: str) -> None:
+        self.depth -= 1
+        if self.ignored:
+            self.ignored -= 1
+        elif self.stack:
+            element = self.stack.pop()
+            if not self.stack:
+                self.done.append(element)
+
+    def characters(self, text: str) -> None:
+        if not self.stack or self.ignored:
+            return
+        element = self.stack[-1]
+        element.length += len(text)
+        if element.length > MAX_TEXT_CHARACTERS:
+            raise ValueError(f"<{element.name}> is longer than {MAX_TEXT_CHARACTERS} characters")
+        element.texts.append(text)

@@ -1,0 +1,1 @@
+"""Owns the root filesystem: packages from the lock, overlay files, SELinux policy and labels."""

@@ -1,0 +1,180 @@
+"""Owns the finished root filesystem: packages, overlay, accounts, services, policy, no residue.
+
+The product has two trees, because they become two partitions: ``tree`` (read-only on the
+machine) and ``var`` (writable, what the image brings for /var), and ``labels.json``, the SELinux
+context of every path of both.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from goldpress.definition import Definition
+from goldpress.digest import canonical_json
+from goldpress.errors import BuildError
+from goldpress.host.confine import Confinement, in_namespace
+from goldpress.lock import Lock
+from goldpress.rootfs import labels, trees
+from goldpress.rootfs.install import RPM_DATABASE
+from goldpress.rootfs.overlay import plan_overlay
+from goldpress.rootfs.policy import POLICY_TYPE
+from goldpress.rootfs.trees import Change, write
+
+PRESET = "/usr/lib/systemd/system-preset/00-goldpress.preset"
+
+#: What package scripts and our own steps leave that would be a secret, an identity, a log or a
+#: cache when baked into an image. Patterns as pathlib's, relative to the tree.
+RESIDUE = (
+    "etc/ssh/ssh_host_*", "etc/*-", "etc/.pwd.lock", "etc/.updated", "var/.updated", "root/.*_history",
+    "boot/*", "tmp/*", "tmp/.*", "run/*", "var/tmp/*", "var/cache/*", "var/lib/dnf",
+    "var/lib/systemd/random-seed", "var/lib/systemd/credential.secret", "var/lib/NetworkManager/*",
+    "var/lib/dhclient/*", "var/lib/rpm-state", "var/lib/rpm", "var/spool/mail/*",
+)  # fmt: skip
+
+
+def assemble(
+    packages: Path, policy: Path, definition: Definition, lock: Lock, directory: Path
+) -> Mapping[str, Any]:
+    """Make ``directory/{tree,var,labels.json}``. Raises BuildError or CommandError."""
+    tree, var = directory / "tree", directory / "var"
+    in_namespace(("cp", "-a", "--reflink=auto", packages / "tree", tree), what="copy the packages")
+    for source, target in (("etc-selinux", "etc/selinux"), ("store", "var/lib/selinux")):
+        in_namespace(("rm", "-rf", tree / target))
+        in_namespace(("cp", "-a", policy / source, tree / target))
+    trees.apply(
+        tree,
+        [*plan_image(definition, lock), *plan_overlay(definition.files, definition.parameters)],
+    )
+    _run_inside(tree, definition, lock)
+    settle_database(tree / RPM_DATABASE.lstrip("/"))
+    trees.apply(tree, plan_hygiene(tree))
+    trees.clamp(tree, lock.source_date_epoch)
+    uuid_source = trees.digest(tree / "var")
+    trees.apply(tree, [write("/etc/fstab", fstab(partition_uuid(uuid_source)).encode())])
+    trees.clamp(tree, lock.source_date_epoch)
+    entries = trees.scan(tree)
+    check_hygiene(entries)
+    contexts = tree / "etc/selinux" / POLICY_TYPE / "contexts/files/file_contexts"
+    found = labels.look_up(contexts, entries)
+    (directory / "labels.json").write_bytes(canonical_json(found))
+    in_namespace(("mv", tree / "var", var))
+    in_namespace(("mkdir", "-m", "0755", tree / "var"))
+    trees.clamp(tree, lock.source_date_epoch)
+    return {
+        "files": len(entries),
+        "bytes": sum(e.size for e in entries if e.is_file),
+        "var_uuid": partition_uuid(uuid_source),
+    }
+
+
+def partition_uuid(sha256: str) -> str:
+    """A partition UUID (RFC 4122 shape, version 8: vendor's own) from the content's sha256."""
+    text = f"{sha256[:12]}8{sha256[13:16]}8{sha256[17:32]}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def fstab(var_uuid: str) -> str:
+    """fstab(5): /var by the UUID that its content gave it."""
+    return (
+        "# The root is named, and kept read-only, by the kernel command line.\n"
+        f"PARTUUID={var_uuid} /var ext4 rw,nodev,nosuid 0 0\n"
+    )
+
+
+def plan_image(definition: Definition, lock: Lock) -> tuple[Change, ...]:
+    """What every image has, whatever its overlay says; the overlay may replace it."""
+    about = {
+        "name": definition.name,
+        "distribution": lock.distribution,
+        "stand_in": lock.stand_in,
+    }
+    return (
+        write("/usr/lib/goldpress/image.json", canonical_json(about) + b"\n"),
+        write("/etc/rpm/macros.goldpress", f"%_dbpath {RPM_DATABASE}\n".encode()),
+        write(PRESET, preset(definition.services.enable).encode()),
+        Change(kind="link", path="/etc/mtab", target="../proc/self/mounts"),
+    )
+
+
+def preset(enabled: Iterable[str]) -> str:
+    """systemd.preset(5): these units and no other."""
+    return "".join(f"enable {unit}\n" for unit in enabled) + "disable *\n"
+
+
+def _run_inside(tree: Path, definition: Definition, lock: Lock) -> None:
+    """The steps that the image's own programs do best, each in the image's confined root."""
+    inside = Confinement(root=tree)
+    env = {"SOURCE_DATE_EPOCH": str(lock.source_date_epoch), "SYSTEMD_OFFLINE": "1"}
+    inside.run(("systemd-sysusers",), env=env, what="create the accounts of sysusers.d")
+    done = inside.run(
+        ("systemctl", "preset-all"), env=env, merge=True, what="enable the services by preset"
+    )
+    _check_units(tree, definition.services.enable, done.text)
+    if definition.services.mask:
+        inside.run(("systemctl", "mask", *definition.services.mask), env=env, what="mask services")
+    inside.run(("ldconfig", "-X"), env=env, what="ldconfig")
+
+
+def _check_units(tree: Path, enabled: Iterable[str], output: str) -> None:
+    homes = [tree / "etc/systemd/system", tree / "usr/lib/systemd/system"]
+    for unit in enabled:
+        template = f"{unit.partition('@')[0]}@.{unit.rpartition('.')[2]}" if "@" in unit else unit
+        if not any((home / template).exists() for home in homes):
+            raise BuildError(
+                f"services.enable: {unit} is in no package and no overlay file of the image",
+                hint=output.strip()[-300:],
+            )
+
+
+def settle_database(database: Path) -> None:
+    """Let the rpm database be readable where nothing can be written: no WAL beside it.
+
+    rpm opens sqlite with a write-ahead log, whose shared-memory file it cannot make on a
+    read-only file system; `rpm -qa` then fails.
+    """
+    path = database / "rpmdb.sqlite"
+    if not path.exists():
+        raise BuildError(f"no rpm database at {RPM_DATABASE}: was rpm told another place?")
+    connection = sqlite3.connect(path)
+    try:
+        mode = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
+    finally:
+        connection.close()
+    if mode != "delete":
+        raise BuildError(f"{path.name}: its journal mode stays {mode}")
+    for suffix in ("-wal", "-shm"):
+        (database / f"{path.name}{suffix}").unlink(missing_ok=True)
+    (database / ".rpm.lock").unlink(missing_ok=True)
+
+
+def plan_hygiene(tree: Path) -> tuple[Change, ...]:
+    """Remove residue; leave an *empty* machine-id, which systemd fills for each boot in /run.
+
+    `uninitialized` would mean first boot, and presets would be written to a read-only /etc.
+    """
+    found = trees.match(tree, [*RESIDUE, "var/log/**/*"])
+    removals = [Change(kind="remove", path=path) for path in found]
+    return (*removals, write("/etc/machine-id", b"", mode=0o444))
+
+
+def check_hygiene(entries: Iterable[trees.Entry]) -> None:
+    """Raises BuildError for what must never be in an image."""
+    for entry in entries:
+        name = entry.path.rpartition("/")[2]
+        if name.startswith("ssh_host_") or name == "authorized_keys":
+            raise BuildError(f"{entry.path}: a baked ssh key would be the same on every machine")
+        if entry.path == "/etc/machine-id" and entry.size:
+            raise BuildError("/etc/machine-id is not empty: every machine would have the same")
+        world_writable = entry.mode & 0o002 and not entry.mode & 0o1000
+        if world_writable and (entry.is_file or entry.is_directory):
+            raise BuildError(f"{entry.path}: writable by everybody (mode {entry.mode & 0o7777:o})")
+
+
+def read_labels(directory: Path) -> dict[str, str]:
+    """The labels of an assembled root filesystem, path to context."""
+    value: dict[str, str] = json.loads((directory / "labels.json").read_bytes())
+    return value

@@ -1,0 +1,79 @@
+"""Owns where things are: the project's folders, the build directory, and which distribution."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldpress.definition import Definition, load_definition
+from goldpress.distribution import Distribution, load_distribution
+from goldpress.errors import MissingError
+from goldpress.store import Store
+
+SANDBOX = "sandbox"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The project (a git checkout) and its build directory, which git ignores."""
+
+    project: Path
+    build: Path
+
+    @property
+    def store(self) -> Store:
+        """What happened: pool, metadata, documents."""
+        return Store(root=self.build / "store")
+
+    @property
+    def keys(self) -> Path:
+        """Signing keys of distributions, each accepted by its fingerprint."""
+        return self.build / "keys"
+
+    @property
+    def sandbox(self) -> Path:
+        """Where the sandbox distribution is made."""
+        return self.build / "sandbox"
+
+    @property
+    def machines(self) -> Path:
+        """Running and past local machines, one folder each."""
+        return self.build / "machines"
+
+    def definition(self, image: str) -> Definition:
+        """The definition of an image. Raises MissingError or DocumentError."""
+        return load_definition(self.project / "images" / image)
+
+    def distribution(self, definition: Definition, *, sandbox: bool) -> Distribution:
+        """The definition's distribution, or the sandbox because that was said."""
+        return load_distribution(self.project, SANDBOX if sandbox else definition.distribution)
+
+    def lock_path(self, definition: Definition, distribution: Distribution) -> Path:
+        """Where the lock is: in git, or below build/ for a distribution made on this machine."""
+        if distribution.made:
+            name = f"{distribution.id}.{definition.arch}.json"
+            return self.build / "locks" / definition.name / name
+        return definition.lock_path(distribution.id)
+
+
+def workspace(environment: Mapping[str, str] = os.environ) -> Workspace:
+    """The workspace of this checkout; GOLDPRESS_BUILD puts the build directory elsewhere."""
+    project = Path(__file__).resolve().parents[1]
+    build = Path(environment.get("GOLDPRESS_BUILD") or project / "build").absolute()
+    return Workspace(project=project, build=build)
+
+
+def sandbox_said(flag: bool, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether `--sandbox` was given or GOLDPRESS_DISTRIBUTION=sandbox is set.
+
+    Raises MissingError for any other value: a distribution is named by image.yaml.
+    """
+    value = environment.get("GOLDPRESS_DISTRIBUTION", "")
+    if value not in ("", SANDBOX):
+        raise MissingError(
+            f"GOLDPRESS_DISTRIBUTION={value}: only `{SANDBOX}` can be chosen this way",
+            hint="an image's distribution is named in its image.yaml",
+        )
+    return flag or value == SANDBOX
