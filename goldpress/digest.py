@@ -56,6 +56,12 @@ def sha256_tree(root: Path, files: Iterable[Path] | None = None) -> str:
     return sha256_bytes(canonical_json(rows))
 
 
+def content_uuid(sha256: str) -> str:
+    """A UUID (RFC 9562 version 8: of the vendor's own making) named by content."""
+    text = f"{sha256[:12]}8{sha256[13:16]}8{sha256[17:32]}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 def short(digest: str) -> str:
     """The first twelve hex digits, for people and directory names."""
     return digest.removeprefix("sha256:")[:12]

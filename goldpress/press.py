@@ -24,8 +24,12 @@ from goldpress.progress import Step
 from goldpress.rootfs.assemble import assemble
 from goldpress.rootfs.install import install
 from goldpress.rootfs.policy import compile_policy
+from goldpress.rootfs.product import read_rootfs
 from goldpress.stage import Product, Stage
 from goldpress.workspace import Workspace
+
+#: What every stage that touches a tree runs through.
+TREE_CODE = ("host/trees.py", "host/confine.py")
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -90,7 +94,7 @@ class Press:
                 "epoch": str(self.lock.source_date_epoch),
                 "platform": self.lock.platform,
                 "tools": tools.versions(tools.INSTALLERS),
-                "code": code_digest("rootfs/install.py", "rootfs/trees.py", "host/confine.py"),
+                "code": code_digest("rootfs/install.py", *TREE_CODE),
             },
         )
 
@@ -157,7 +161,7 @@ class Press:
                 "services": digest_of(definition.services.model_dump(mode="json")),
                 "image": f"{definition.name} {self.distribution.id}",
                 "tools": tools.versions(tools.LABELLERS),
-                "code": code_digest("rootfs", "host/confine.py"),
+                "code": code_digest("rootfs", *TREE_CODE),
             },
         )
         return stage.run(
@@ -178,12 +182,12 @@ class Press:
                 "command line": digest_of(list(definition.kernel.command_line)),
                 "sizes": digest_of(definition.disk.model_dump(mode="json")),
                 "tools": tools.versions(tools.DISK_MAKERS),
-                "code": code_digest("disk", "host/confine.py"),
+                "code": code_digest("disk", *TREE_CODE),
             },
         )
         return stage.run(
             lambda directory, step: build_disk(
-                rootfs.directory, initrd.directory, definition, self.lock, rootfs.facts,
+                read_rootfs(rootfs.directory, rootfs.facts), initrd.directory, definition, self.lock,
                 directory, step,
             )
         )  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from goldpress.errors import BuildError
 from goldpress.host.confine import Confinement
-from goldpress.rootfs.trees import Entry
+from goldpress.host.trees import Entry
 
 BLOCK = 4096
 MIB = 1 << 20

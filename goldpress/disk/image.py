@@ -7,7 +7,6 @@ one machine are told apart by content, never by a label they share.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from goldpress.definition import Definition
-from goldpress.digest import sha256_bytes, sha256_file
+from goldpress.digest import content_uuid, sha256_bytes, sha256_file
 from goldpress.disk import ext4
 from goldpress.disk.esp import make_esp
 from goldpress.disk.partitions import TYPES, Partition, disk_size, place, write_disk
 from goldpress.disk.uki import STUBS, build_uki
 from goldpress.errors import BuildError
 from goldpress.host.run import run
+from goldpress.host.trees import Entry, scan
 from goldpress.lock import Lock
 from goldpress.progress import Step
-from goldpress.rootfs.assemble import partition_uuid, read_labels
-from goldpress.rootfs.trees import Entry, scan
+from goldpress.rootfs.product import RootFS
 
 MIB = 1 << 20
 
@@ -48,12 +47,11 @@ class DiskImage:
 
 
 def build_disk(
-    rootfs: Path, initrd: Path, definition: Definition, lock: Lock, facts: Mapping[str, Any],
+    rootfs: RootFS, initrd: Path, definition: Definition, lock: Lock,
     directory: Path, step: Step,
 ) -> Mapping[str, Any]:  # fmt: skip
     """Make ``directory/disk.raw``; returns what `read_disk` reads. Raises BuildError."""
-    labels = read_labels(rootfs)
-    tree, var = rootfs / "tree", rootfs / "var"
+    labels, tree, var = rootfs.labels, rootfs.tree, rootfs.var
     stub = tree / STUBS[definition.arch]
     if not stub.exists():
         raise BuildError(
@@ -64,10 +62,10 @@ def build_disk(
     step.update("root file system")
     root_image = directory / "root.ext4"
     _make_root(tree, root_image, labels, epoch)
-    root_uuid = partition_uuid(sha256_file(root_image))
+    root_uuid = content_uuid(sha256_file(root_image))
     step.update("/var file system")
     var_image = directory / "var.ext4"
-    _make_var(var, var_image, labels, epoch, definition.disk.var_mib * MIB, facts["var_uuid"])
+    _make_var(var, var_image, labels, epoch, definition.disk.var_mib * MIB, rootfs.var_uuid)
     step.update("unified kernel image")
     command_line = " ".join((f"root=PARTUUID={root_uuid}", "ro", *definition.kernel.command_line))
     uki = directory / "uki.efi"
@@ -87,13 +85,13 @@ def build_disk(
     step.update("partitions")
     partitions = place(
         (
-            ("esp", TYPES["esp"], partition_uuid(sha256_file(esp)), esp),
+            ("esp", TYPES["esp"], content_uuid(sha256_file(esp)), esp),
             ("root", TYPES[f"root.{definition.arch}"], root_uuid, root_image),
-            ("var", TYPES["var"], facts["var_uuid"], var_image),
+            ("var", TYPES["var"], rootfs.var_uuid, var_image),
         )
     )
     raw = directory / "disk.raw"
-    write_disk(raw, partition_uuid(sha256_bytes(root_uuid.encode())), partitions)
+    write_disk(raw, content_uuid(sha256_bytes(root_uuid.encode())), partitions)
     step.update("digests")
     sha256, block_root = measure(raw)
     sizes = {part.name: part.size for part in partitions}
@@ -130,7 +128,7 @@ def _remove(partitions: tuple[Partition, ...], uki: Path) -> None:
 def _make_root(tree: Path, image: Path, labels: Mapping[str, str], epoch: int) -> None:
     entries = scan(tree)
     size, inodes = ext4.room_for(entries)
-    uuid = partition_uuid(sha256_bytes(f"root {epoch}".encode()))
+    uuid = content_uuid(sha256_bytes(f"root {epoch}".encode()))
     plan = ext4.Ext4(label="root", uuid=uuid, size=size, inodes=inodes, journal=False, epoch=epoch)
     own = {entry.path: labels.get(entry.path, "") for entry in entries}
     own["/lost+found"] = LOST_AND_FOUND
@@ -187,10 +185,3 @@ def largest_packages(database_rows: str, count: int = 10) -> tuple[tuple[str, in
     rows = [line.split() for line in database_rows.splitlines() if line.strip()]
     sizes = sorted(((name, int(size)) for name, size in rows), key=lambda r: (-r[1], r[0]))
     return tuple(sizes[:count])
-
-
-def to_json(disk: DiskImage) -> str:
-    """The disk's facts for people who want to boot it by hand."""
-    return json.dumps(
-        {"raw": str(disk.raw), "command_line": disk.command_line, "sha256": disk.sha256}, indent=1
-    )

@@ -37,7 +37,7 @@ def build_initrd(
     """Make ``directory/initrd`` and ``directory/vmlinuz``. Raises CommandError or BuildError."""
     done = Confinement(root=tree, root_writable=False, writable={"/mnt": directory}).run(
         dracut_argv(kernel, initrd, output="/mnt/initrd"),
-        env={"SOURCE_DATE_EPOCH": str(epoch), "DRACUT_TMPDIR": "/tmp"},  # noqa: S108 - a private tmpfs
+        env={"SOURCE_DATE_EPOCH": str(epoch), "DRACUT_TMPDIR": "/tmp"},
         merge=True,
         what="dracut",
     )

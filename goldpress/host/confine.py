@@ -82,7 +82,7 @@ class Confinement:
         merge: bool = False,
         what: str = "",
     ) -> Completed:
-        """Run `command` confined; see `goldpress.host.run.run` for the rest. Raises CommandError."""
+        """Run `command` confined; the rest is `goldpress.host.run.run`'s. Raises CommandError."""
         inner = ("env", *(f"{k}={v}" for k, v in sorted((env or {}).items())), *command)
         return run(
             self.argv(inner), stdin=stdin, timeout=timeout, check=check, merge=merge, what=what
@@ -91,7 +91,7 @@ class Confinement:
 
 def _environment_words(extra: Mapping[str, str]) -> list[str]:
     words: list[str] = []
-    for name, value in {**CLEAN_ENVIRONMENT, "HOME": "/tmp", **extra}.items():  # noqa: S108 - a private tmpfs
+    for name, value in {**CLEAN_ENVIRONMENT, "HOME": "/tmp", **extra}.items():
         words += ["--setenv", name, value]
     return words
 

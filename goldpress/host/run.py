@@ -94,4 +94,5 @@ def failure_text(result: Completed, *, what: str = "") -> str:
     ending = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
     output = (result.stderr or result.stdout).decode(errors="replace").rstrip().splitlines()
     tail = "".join(f"\n    {row}" for row in output[-TAIL_LINES:])
-    return f"{what or Path(result.argv[0]).name}: {ending}{tail}\n    $ {shlex.join(result.argv)[:2000]}"
+    name = what or Path(result.argv[0]).name
+    return f"{name}: {ending}{tail}\n    $ {shlex.join(result.argv)[:2000]}"

@@ -52,7 +52,7 @@ def read_modules(data: bytes, *, name: str) -> tuple[Stream, ...]:
         raise TrustError(f"{name}: larger than {MAX_MODULES_BYTES} bytes; refused")
     streams = []
     try:
-        for document in yaml.load_all(data, Loader=_TextLoader):  # noqa: S506 - text only
+        for document in yaml.load_all(data, Loader=_TextLoader):
             if document["document"] == "modulemd":
                 streams.append(_stream(document))
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:

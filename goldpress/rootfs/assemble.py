@@ -7,30 +7,30 @@ context of every path of both.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from goldpress.definition import Definition
-from goldpress.digest import canonical_json
+from goldpress.digest import canonical_json, content_uuid
 from goldpress.errors import BuildError
+from goldpress.host import trees
 from goldpress.host.confine import Confinement, in_namespace
+from goldpress.host.trees import Change, write
 from goldpress.lock import Lock
-from goldpress.rootfs import labels, trees
+from goldpress.rootfs import labels
 from goldpress.rootfs.install import RPM_DATABASE
 from goldpress.rootfs.overlay import plan_overlay
 from goldpress.rootfs.policy import POLICY_TYPE
-from goldpress.rootfs.trees import Change, write
 
 PRESET = "/usr/lib/systemd/system-preset/00-goldpress.preset"
 
 #: What package scripts and our own steps leave that would be a secret, an identity, a log or a
 #: cache when baked into an image. Patterns as pathlib's, relative to the tree.
 RESIDUE = (
-    "etc/ssh/ssh_host_*", "etc/*-", "etc/.pwd.lock", "etc/.updated", "var/.updated", "root/.*_history",
-    "boot/*", "tmp/*", "tmp/.*", "run/*", "var/tmp/*", "var/cache/*", "var/lib/dnf",
+    "etc/ssh/ssh_host_*", "etc/*-", "etc/.pwd.lock", "etc/.updated", "var/.updated",
+    "root/.*_history", "boot/*", "tmp/*", "tmp/.*", "run/*", "var/tmp/*", "var/cache/*", "var/lib/dnf",
     "var/lib/systemd/random-seed", "var/lib/systemd/credential.secret", "var/lib/NetworkManager/*",
     "var/lib/dhclient/*", "var/lib/rpm-state", "var/lib/rpm", "var/spool/mail/*",
 )  # fmt: skip
@@ -54,7 +54,7 @@ def assemble(
     trees.apply(tree, plan_hygiene(tree))
     trees.clamp(tree, lock.source_date_epoch)
     uuid_source = trees.digest(tree / "var")
-    trees.apply(tree, [write("/etc/fstab", fstab(partition_uuid(uuid_source)).encode())])
+    trees.apply(tree, [write("/etc/fstab", fstab(content_uuid(uuid_source)).encode())])
     trees.clamp(tree, lock.source_date_epoch)
     entries = trees.scan(tree)
     check_hygiene(entries)
@@ -67,18 +67,12 @@ def assemble(
     return {
         "files": len(entries),
         "bytes": sum(e.size for e in entries if e.is_file),
-        "var_uuid": partition_uuid(uuid_source),
+        "var_uuid": content_uuid(uuid_source),
     }
 
 
-def partition_uuid(sha256: str) -> str:
-    """A partition UUID (RFC 4122 shape, version 8: vendor's own) from the content's sha256."""
-    text = f"{sha256[:12]}8{sha256[13:16]}8{sha256[17:32]}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
 def fstab(var_uuid: str) -> str:
-    """fstab(5): /var by the UUID that its content gave it."""
+    """The fstab(5): /var by the UUID that its content gave it."""
     return (
         "# The root is named, and kept read-only, by the kernel command line.\n"
         f"PARTUUID={var_uuid} /var ext4 rw,nodev,nosuid 0 0\n"
@@ -172,9 +166,3 @@ def check_hygiene(entries: Iterable[trees.Entry]) -> None:
         world_writable = entry.mode & 0o002 and not entry.mode & 0o1000
         if world_writable and (entry.is_file or entry.is_directory):
             raise BuildError(f"{entry.path}: writable by everybody (mode {entry.mode & 0o7777:o})")
-
-
-def read_labels(directory: Path) -> dict[str, str]:
-    """The labels of an assembled root filesystem, path to context."""
-    value: dict[str, str] = json.loads((directory / "labels.json").read_bytes())
-    return value

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from goldpress.errors import BuildError
+from goldpress.host import trees
 from goldpress.host.confine import Confinement
 from goldpress.host.run import run
 from goldpress.mirror.trust import TrustedPackages
-from goldpress.rootfs import trees
 
 #: The rpm database lives on the read-only root, not on the writable /var: it tells what the
 #: image *is*. EL10 keeps it there too.
@@ -164,8 +164,8 @@ def installed_argv(database: str) -> tuple[str, ...]:
 def _check_installed(tree: Path, wanted: Sequence[str]) -> None:
     done = Confinement(readable={"/target": tree}).run(
         # the host's rpm opens the database for writing (its WAL), so it works on a copy
-        ("sh", "-c", f"cp -r /target{RPM_DATABASE} /tmp/db && exec \"$@\"", "sh",
-         *installed_argv("/tmp/db")),  # noqa: S108 - a private tmpfs
+        ("sh", "-c", f'cp -r /target{RPM_DATABASE} /tmp/db && exec "$@"', "sh",
+         *installed_argv("/tmp/db")),
         what="read the rpm database",
     )  # fmt: skip
     have = set(done.text.split())

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from goldpress.errors import BuildError, MissingError
-from goldpress.rootfs.trees import Entry
+from goldpress.host.trees import Entry
 
 SELABEL_CTX_FILE = 0
 SELABEL_OPT_PATH = 3

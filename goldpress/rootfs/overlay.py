@@ -14,7 +14,7 @@ from pathlib import Path
 import jinja2
 
 from goldpress.errors import BuildError
-from goldpress.rootfs.trees import Change, write
+from goldpress.host.trees import Change, write
 
 TEMPLATE_SUFFIX = ".j2"
 

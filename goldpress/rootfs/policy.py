@@ -51,11 +51,11 @@ def compile_policy(
     confinement = Confinement(
         root=tree,
         root_writable=False,
-        readable={"/tmp/modules": work},  # noqa: S108 - a private tmpfs
+        readable={"/tmp/modules": work},
         writable={"/etc/selinux": etc, "/var/lib/selinux": store},
     )
     confinement.run(
-        semodule_argv([f"/tmp/modules/{m.name}" for m in modules]),  # noqa: S108 - as above
+        semodule_argv([f"/tmp/modules/{m.name}" for m in modules]),
         what="compile the SELinux policy",
     )
     policies = sorted((etc / POLICY_TYPE / "policy").glob("policy.*"))

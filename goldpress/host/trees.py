@@ -1,7 +1,7 @@
 """Owns looking at and changing a tree whose files belong to subordinate ids.
 
 Changes are planned as values outside and carried out inside the user namespace by this module
-run as a program: ``python -m goldpress.rootfs.trees VERB TREE`` with JSON on stdin and stdout.
+run as a program: ``python -m goldpress.host.trees VERB TREE`` with JSON on stdin and stdout.
 Every path is relative to the tree and no symbolic link is followed on the way to it: a package
 cannot lead a change out of its tree.
 """
@@ -101,7 +101,7 @@ def _inside(verb: Verb, tree: Path, value: Any) -> Any:
 
     source = Path(__file__).resolve().parents[2]
     done = run(
-        (*USER_NAMESPACE, sys.executable, "-m", "goldpress.rootfs.trees", verb, tree),
+        (*USER_NAMESPACE, sys.executable, "-m", "goldpress.host.trees", verb, tree),
         env={"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=json.dumps(value).encode(),
         what=f"{verb} changes to {tree.name}" if verb == "apply" else f"{verb} {tree.name}",
@@ -131,7 +131,7 @@ def _resolved(tree: Path, path: str) -> Path:
             hops += 1
             if hops > len("too many links") * 3:
                 raise OSError(f"{path}: too many links")
-            target = os.readlink(here)
+            target = os.fspath(here.readlink())
             if target.startswith("/"):
                 done = []
             parts = [p for p in target.split("/") if p and p != "."] + parts
@@ -150,7 +150,7 @@ def _id(tree: Path, database: str, name: str) -> int:
     raise KeyError(f"{name} is not in the image's /etc/{database}")
 
 
-def _make_parents(tree: Path, path: Path) -> None:
+def _make_parents(path: Path) -> None:
     missing = []
     parent = path.parent
     while not parent.is_dir():
@@ -180,20 +180,20 @@ def _carry_out(tree: Path, change: Change) -> None:
             return
         case "move":
             target = _resolved(tree, change.target)
-            _make_parents(tree, target)
+            _make_parents(target)
             _delete(target)
             path.rename(target)
             return
         case "link":
-            _make_parents(tree, path)
+            _make_parents(path)
             _delete(path)
             path.symlink_to(change.target)
         case "directory":
-            _make_parents(tree, path)
+            _make_parents(path)
             path.mkdir(exist_ok=True)
             path.chmod(change.mode)
         case "write":
-            _make_parents(tree, path)
+            _make_parents(path)
             _delete(path)
             path.write_bytes(base64.b64decode(change.content))
             path.chmod(change.mode)
@@ -233,7 +233,7 @@ def _digest(tree: Path) -> str:
         if stat.S_ISREG(row["mode"]):
             row["content"] = sha256_file(path)
         elif stat.S_ISLNK(row["mode"]):
-            row["content"] = os.readlink(path)
+            row["content"] = os.fspath(path.readlink())
         else:
             row["size"] = 0  # a directory's size tells how the host's file system keeps it
     return sha256_bytes(canonical_json(rows))
