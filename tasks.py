@@ -74,22 +74,94 @@ def doctor(_c: Context) -> None:
 def build_image(
     _c: Context, image: str = "web", sandbox: bool = False, twice: bool = False
 ) -> None:
-    """Press, boot and verify an image; --sandbox rehearses it on this machine."""
-    from goldpress.build import build
+    """Press, boot and verify an image; --sandbox rehearses it, --twice proves the bytes."""
+    from goldpress import build
 
-    show(build(image, sandbox=sandbox, twice=twice))
+    result = build.build(image, sandbox=sandbox)
+    if twice:
+        result["reproduced"] = build.reproduce(image, sandbox=sandbox)["identical"]
+    show(result)
+
+
+@command
+def reproduce(_c: Context, image: str = "web", sandbox: bool = False) -> None:
+    """Press an image twice, independently, and compare the bytes."""
+    from goldpress import build
+
+    show(build.reproduce(image, sandbox=sandbox))
+
+
+@command
+def boot(_c: Context, image: str = "web", sandbox: bool = False) -> None:
+    """Boot a copy of an image, leave it running, and print how to reach it."""
+    from goldpress import local
+
+    show(local.boot(image, sandbox=sandbox))
+
+
+@command
+def halt(_c: Context, machine: str = "") -> None:
+    """End the machine that `boot` left running (all of them, if none is named)."""
+    from goldpress import local
+
+    show({"halted": local.halt(machine)})
 
 
 @command
 def lock(_c: Context, image: str = "web", sandbox: bool = False) -> None:
     """Resolve an image's packages against the newest snapshot, and write its lock."""
+    from goldpress import locking
     from goldpress.build import chosen
-    from goldpress.locking import lock as make_lock
+    from goldpress.host import tools
 
     ws, definition, distribution = chosen(image, sandbox=sandbox)
-    made = make_lock(ws, definition, distribution)
+    tools.ensure()
+    made = locking.lock(ws, definition, distribution)
     path = ws.lock_path(definition, distribution)
     show({"lock": os.fspath(path), "digest": made.digest, "packages": len(made.packages)})
 
 
-ns = Collection(setup, doctor, build_image, lock)
+@command
+def sync(_c: Context, image: str = "web", sandbox: bool = False, refresh: bool = False) -> None:
+    """Take a snapshot of an image's repositories; bring its locked packages into the pool."""
+    from goldpress import locking
+    from goldpress.build import chosen
+    from goldpress.host import tools
+
+    ws, definition, distribution = chosen(image, sandbox=sandbox)
+    tools.ensure()
+    snapshot = locking.sync(ws, definition, distribution, refresh=refresh)
+    show({"snapshot": snapshot.digest, "distribution": distribution.id})
+
+
+@command
+def check(_c: Context) -> None:
+    """Lint, formatting, types and layers."""
+    from goldpress.host import checks
+
+    checks.check(Path(__file__).parent)
+
+
+@command
+def test_all(_c: Context, only: str = "") -> None:
+    """All checks and all tests but the long ones: a real build, boot and verification too."""
+    from goldpress.host import checks
+
+    checks.check(Path(__file__).parent)
+    checks.test(Path(__file__).parent, markers="not long", only=only)
+
+
+@command
+def test_long(_c: Context, only: str = "") -> None:
+    """The tests that need longer: an ordinary user's build, broken boots, full disks."""
+    from goldpress.host import checks
+
+    checks.test(Path(__file__).parent, markers="long", only=only)
+
+
+ns = Collection(setup, doctor, build_image, reproduce, boot, halt, lock, check)
+ns.add_collection(Collection("mirror", sync))
+tests = Collection("test")
+tests.add_task(test_all, name="all", default=True)
+tests.add_task(test_long, name="long")
+ns.add_collection(tests)

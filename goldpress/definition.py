@@ -91,7 +91,7 @@ class Services(Part):
 class SELinux(Part):
     """Booleans that differ from the policy's own defaults."""
 
-    booleans: dict[Identifier, bool] = {}
+    booleans: dict[Identifier, bool] = Field(default_factory=dict)
 
 
 class Initrd(Part):
@@ -141,10 +141,12 @@ class Definition(Part):
     arch: Arch
     packages: Annotated[tuple[PackageName, ...], AfterValidator(_some), AfterValidator(_in_order)]
     exclude: Annotated[tuple[PackagePattern, ...], AfterValidator(_in_order)] = ()
-    modules: dict[PackageName, Annotated[Word, BeforeValidator(_stream)]] = {}
+    modules: dict[PackageName, Annotated[Word, BeforeValidator(_stream)]] = Field(
+        default_factory=dict
+    )
     weak_dependencies: bool = False
     services: Services = Services()
-    parameters: dict[Identifier, Parameter] = {}
+    parameters: dict[Identifier, Parameter] = Field(default_factory=dict)
     selinux: SELinux = SELinux()
     kernel: Kernel = Kernel()
     disk: Disk

@@ -137,6 +137,11 @@ def _contradictions(distribution: Distribution, stem: str) -> Iterable[str]:
         yield "keys: a fingerprint is listed twice"
     if not distribution.arches:
         yield "arches: at least one is needed"
+    yield from _source_contradictions(distribution)
+
+
+def _source_contradictions(distribution: Distribution) -> Iterable[str]:
+    made = distribution.made
     for arch, part in distribution.arches.items():
         ids = [repository.id for repository in part.repositories]
         if len(set(ids)) != len(ids):

@@ -77,7 +77,7 @@ class Press:
 
     def _stage(self, name: str, title: str, inputs: Mapping[str, str]) -> Stage:
         return Stage(
-            root=self.workspace.build,
+            root=self.workspace.stages,
             name=name,
             scope=f"{self.definition.name}.{self.distribution.id}",
             inputs=inputs,

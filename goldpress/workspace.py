@@ -21,6 +21,13 @@ class Workspace:
 
     project: Path
     build: Path
+    #: where stages keep their products, when not in `build`: a second, independent press
+    apart: Path | None = None
+
+    @property
+    def stages(self) -> Path:
+        """Below which stages keep their products."""
+        return self.apart or self.build
 
     @property
     def store(self) -> Store:

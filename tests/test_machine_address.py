@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from goldpress.errors import MachineError
+from goldpress.host.run import run
 from goldpress.machine import address
 
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -67,8 +68,8 @@ def test_an_address_that_is_not_ours_is_an_error() -> None:
 def test_only_listening_sockets_count() -> None:
     table = (
         "  sl  local_address rem_address   st ...\n"
-        "   0: 0501007F:0016 00000000:0000 0A 0 0\n"
-        "   1: 0601007F:0016 0601007F:9999 01 0 0\n"
+        "   0: 0500017F:0016 00000000:0000 0A 0 0\n"
+        "   1: 0600017F:0016 0600017F:9999 01 0 0\n"
     )
     assert address.listening(table) == {"127.1.0.5"}
 
@@ -77,7 +78,7 @@ def test_the_lock_is_exclusive_between_holders(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     with address.allocation_lock(lock):
         probe = f"exec 9<'{lock}'; flock --nonblock 9"
-        from goldpress.host.run import run  # noqa: PLC0415 - only this test needs it
+        from goldpress.host.run import run
 
         assert run(["sh", "-c", probe], check=False).returncode == 1
     assert run(["sh", "-c", probe], check=False).returncode == 0

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from machine_doubles import FINGERPRINT
 
 from goldpress.machine.console import Console, report
-from machine_doubles import FINGERPRINT
 
 LINE = f"goldpress-identity: ssh-host-key ssh-ed25519 {FINGERPRINT}\r\n"
 
@@ -51,7 +51,7 @@ def test_it_is_read_as_it_grows(tmp_path: Path) -> None:
     [
         (
             "[    2.0] Kernel panic - not syncing: VFS: Unable to mount root fs\n",
-            "the kernel panicked: [    2.0] Kernel panic - not syncing: VFS: Unable to mount root fs",
+            "the kernel panicked: [    2.0] Kernel panic - not syncing: VFS: Unable to",
         ),
         ("UEFI Interactive Shell v2.2\n\x1b[1mShell> ", "the firmware found nothing to boot and"),
         ("BdsDxe: No bootable option or device was found.\n", "the firmware found nothing to boot"),
@@ -76,8 +76,8 @@ def test_a_good_boot_is_not_fatal(tmp_path: Path) -> None:
 
 def test_failed_units_are_named_once(tmp_path: Path) -> None:
     text = (
-        "[\x1b[0;1;31mFAILED\x1b[0m] Failed to start \x1b[0;1;39mnginx.service\x1b[0m - The nginx.\n"
-        "[\x1b[0;1;31mFAILED\x1b[0m] Failed to start \x1b[0;1;39mnginx.service\x1b[0m - The nginx.\n"
+        "[\x1b[0;1;31mFAILED\x1b[0m] Failed to start \x1b[0;1;39mnginx.service\x1b[0m - Nginx.\n"
+        "[\x1b[0;1;31mFAILED\x1b[0m] Failed to start \x1b[0;1;39mnginx.service\x1b[0m - Nginx.\n"
         "[\x1b[0;1;31mFAILED\x1b[0m] Failed to start \x1b[0;1;39mThe PHP Manager\x1b[0m.\r\n"
         "[  OK  ] Started sshd.service\n"
     )

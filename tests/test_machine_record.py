@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from machine_doubles import machine_in
 
 from goldpress.errors import DocumentError, MissingError
 from goldpress.machine import record
-from machine_doubles import machine_in
 
 
 def test_a_record_is_read_back(tmp_path: Path) -> None:

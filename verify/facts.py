@@ -62,7 +62,8 @@ SECTIONS = {
         " && cd /run/goldpress-baked || exit 1;"
         ' stat --format="machine-id %F %s" etc/machine-id;'
         ' find etc/ssh -name "ssh_host_*" -printf "host-key %p\\n";'
-        ' find . -xdev -name "authorized_keys*" -printf "authorized-keys %p\\n";'
+        ' find . -xdev -name "authorized_keys*" ! -path "./usr/share/man/*"'
+        ' -printf "authorized-keys %p\\n";'
         ' find . -xdev -name ".*_history" -printf "history %p\\n";'
         " echo searched'"
     ),

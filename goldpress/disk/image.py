@@ -178,10 +178,3 @@ def _blocks(raw: Path) -> Iterator[tuple[int, bytes]]:
         while block := stream.read(EBS_BLOCK):
             yield index, block
             index += 1
-
-
-def largest_packages(database_rows: str, count: int = 10) -> tuple[tuple[str, int], ...]:
-    """The `count` largest of ``NAME SIZE`` lines, as rpm's query prints them, largest first."""
-    rows = [line.split() for line in database_rows.splitlines() if line.strip()]
-    sizes = sorted(((name, int(size)) for name, size in rows), key=lambda r: (-r[1], r[0]))
-    return tuple(sizes[:count])

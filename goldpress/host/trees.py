@@ -23,7 +23,7 @@ from goldpress.digest import canonical_json, sha256_bytes, sha256_file
 from goldpress.errors import BuildError
 from goldpress.host.run import run
 
-Verb = Literal["apply", "scan", "clamp", "digest", "match"]
+Verb = Literal["apply", "scan", "clamp", "listing", "match"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +82,14 @@ def clamp(tree: Path, epoch: int) -> None:
     _inside("clamp", tree, epoch)
 
 
+def listing(tree: Path) -> dict[str, dict[str, Any]]:
+    """Path to mode, owner, time and content (a sha256, or a link's target) of everything."""
+    return {row.pop("path"): row for row in _inside("listing", tree, None)}
+
+
 def digest(tree: Path) -> str:
     """The sha256 over names, modes, owners, times and bytes of everything in the tree."""
-    value: str = _inside("digest", tree, None)
-    return value
+    return sha256_bytes(canonical_json(listing(tree)))
 
 
 def match(tree: Path, patterns: Sequence[str]) -> tuple[str, ...]:
@@ -226,7 +230,7 @@ def _scan_rows(tree: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["path"]))
 
 
-def _digest(tree: Path) -> str:
+def _listing(tree: Path) -> list[dict[str, Any]]:
     rows = _scan_rows(tree)
     for row in rows:
         path = tree / str(row["path"]).lstrip("/")
@@ -236,7 +240,7 @@ def _digest(tree: Path) -> str:
             row["content"] = os.fspath(path.readlink())
         else:
             row["size"] = 0  # a directory's size tells how the host's file system keeps it
-    return sha256_bytes(canonical_json(rows))
+    return rows
 
 
 def _match(tree: Path, patterns: Sequence[str]) -> list[str]:
@@ -269,8 +273,8 @@ def _main(argv: Sequence[str]) -> int:
                     return 1
         case "scan":
             json.dump(_scan_rows(tree), sys.stdout)
-        case "digest":
-            json.dump(_digest(tree), sys.stdout)
+        case "listing":
+            json.dump(_listing(tree), sys.stdout)
         case "match":
             json.dump(_match(tree, value), sys.stdout)
         case "clamp":

@@ -18,7 +18,7 @@ TAIL_LINES = 15
 #: a prompt has no line end.
 FATAL = (
     (re.compile(r"Kernel panic"), "the kernel panicked"),
-    (re.compile(r"^Shell> "), "the firmware found nothing to boot and opened its shell"),
+    (re.compile(r"^Shell>"), "the firmware found nothing to boot and opened its shell"),
     (re.compile(r"No bootable (?:device|option)"), "the firmware found nothing to boot"),
     (re.compile(r"dracut-initqueue.*timeout"), "the initrd did not find the root file system"),
     (re.compile(r"Entering emergency mode|You are in emergency mode"), "it is in emergency mode"),

@@ -71,6 +71,8 @@ class Snapshot:
     """What the repositories of a distribution held for one architecture, sorted by id."""
 
     distribution: str
+    stand_in: bool
+    platform: str
     arch: str
     repositories: tuple[RepositorySnapshot, ...]
 
@@ -83,6 +85,8 @@ class Snapshot:
         """The snapshot as plain JSON values."""
         return {
             "distribution": self.distribution,
+            "stand_in": self.stand_in,
+            "platform": self.platform,
             "arch": self.arch,
             "repositories": [
                 {
@@ -99,6 +103,8 @@ class Snapshot:
         try:
             return cls(
                 distribution=value["distribution"],
+                stand_in=value["stand_in"],
+                platform=value["platform"],
                 arch=value["arch"],
                 repositories=tuple(
                     RepositorySnapshot(
@@ -145,6 +151,8 @@ def take_snapshot(
     fetcher = fetcher or Fetcher()
     snapshot = Snapshot(
         distribution=distribution.id,
+        stand_in=distribution.stand_in,
+        platform=distribution.platform,
         arch=arch,
         repositories=tuple(
             _take(store, repository, sources[repository.id], fetcher)

@@ -34,7 +34,7 @@ def reasons(
                 needs[other].add(solvable.id)
     depth = _depths(by_id, needs, set(asked))
     far = len(by_id) + 1
-    why = {}
+    why: dict[int, tuple[str, ...]] = {}
     for i, solvable in by_id.items():
         if depth.get(i) == 0:
             why[i] = (ASKED,)
@@ -48,8 +48,10 @@ def reasons(
 def _targets(pool: Any, solvable: Any, array: int, by_id: dict[int, Any]) -> set[int]:
     """Chosen solvables that provide a dependency of `solvable`, itself apart."""
     found = set()
-    for dependency in solvable.lookup_deparray(array):
-        found |= {s.id for s in pool.whatprovides(dependency) if s.id in by_id}
+    # A marker divides requirements from those of scriptlets; -1 is before it, 1 behind it.
+    for marker in (-1, 1):
+        for dependency in solvable.lookup_deparray(array, marker):
+            found |= {s.id for s in pool.whatprovides(dependency) if s.id in by_id}
     return found - {solvable.id}
 
 

@@ -50,14 +50,11 @@ def read_modules(data: bytes, *, name: str) -> tuple[Stream, ...]:
     """
     if len(data) > MAX_MODULES_BYTES:
         raise TrustError(f"{name}: larger than {MAX_MODULES_BYTES} bytes; refused")
-    streams = []
     try:
-        for document in yaml.load_all(data, Loader=_TextLoader):
-            if document["document"] == "modulemd":
-                streams.append(_stream(document))
+        documents = yaml.load_all(data, Loader=_TextLoader)
+        return tuple(_stream(d) for d in documents if d["document"] == "modulemd")
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TrustError(f"{name}: not module metadata: {error!r}") from None
-    return tuple(streams)
 
 
 def _stream(document: Mapping[str, Any]) -> Stream:

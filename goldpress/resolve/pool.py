@@ -18,7 +18,7 @@ from goldpress.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedPool:
-    """A pool with a snapshot in it. libsolv's objects have no types; they do not leave this package."""
+    """A pool with a snapshot in it; libsolv's untyped objects do not leave this package."""
 
     pool: Any
     solvables: tuple[Any, ...]
@@ -99,7 +99,7 @@ def available(solvable: Any) -> AvailablePackage:
         size=solvable.lookup_num(solv.SOLVABLE_DOWNLOADSIZE),
         href=href,
         build_time=solvable.lookup_num(solv.SOLVABLE_BUILDTIME),
-        source_rpm=f"{solvable.lookup_sourcepkg()}.rpm",
+        source_rpm=solvable.lookup_sourcepkg() or "",
         repository=solvable.repo.name,
     )
 

@@ -32,9 +32,8 @@ class Chosen:
 class Resolution:
     """The answer to a definition's request, in the order of names; nothing is downloaded yet."""
 
-    snapshot: str
+    snapshot: Snapshot
     request: Mapping[str, Any]
-    arch: str
     chosen: tuple[Chosen, ...]
 
     @property
@@ -43,35 +42,41 @@ class Resolution:
         return tuple(row.package for row in self.chosen)
 
 
-def resolve(
-    store: Store, snapshot: Snapshot, definition: Definition, *, platform: str
-) -> Resolution:
-    """The smallest set of packages that the definition asks for, for an empty root.
+def resolve(store: Store, snapshot: Snapshot, definition: Definition) -> Resolution:
+    """The packages that the definition asks for, and all that they need in an empty root.
 
-    `platform` (such as ``el9``) is what modules are built for. Raises ResolveError, in sentences,
-    when there is none; MissingError or TrustError when the snapshot's metadata cannot be used.
+    Raises ResolveError, in sentences, when there are none; MissingError or TrustError when the
+    snapshot's metadata cannot be used.
     """
+    if definition.distribution != snapshot.distribution and not snapshot.stand_in:
+        raise ResolveError(
+            f"the definition is for {definition.distribution}, the snapshot of "
+            f"{snapshot.distribution}"
+        )
     if definition.arch != snapshot.arch:
         raise ResolveError(
             f"the definition is for {definition.arch}, the snapshot for {snapshot.arch}"
         )
     loaded = load_pool(store, snapshot)
     modular = module_filter(
-        _streams(store, snapshot), definition.modules, arch=snapshot.arch, platform=platform
+        _streams(store, snapshot),
+        definition.modules,
+        arch=snapshot.arch,
+        platform=snapshot.platform,
     )
     hidden = _hidden(loaded, definition, modular)
     pool = loaded.pool
     pool.set_disabled_list([s.id for s in hidden])
     pool.createwhatprovides()
-    visible = [s for s in loaded.solvables if s.id not in {h.id for h in hidden}]
+    hidden_ids = {s.id for s in hidden}
+    visible = [s for s in loaded.solvables if s.id not in hidden_ids]
     _check_names(definition, visible, hidden, snapshot)
     chosen = _solve(pool, definition)
     why = reasons(pool, chosen, definition.packages, weak=definition.weak_dependencies)
     rows = [Chosen(package=available(s), why=why[s.id]) for s in chosen]
     return Resolution(
-        snapshot=snapshot.digest,
+        snapshot=snapshot,
         request=definition.request(),
-        arch=snapshot.arch,
         chosen=tuple(sorted(rows, key=lambda row: row.package.nevra)),
     )
 

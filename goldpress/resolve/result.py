@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from importlib.metadata import version
 
 from goldpress.digest import canonical_json, sha256_bytes
-from goldpress.distribution import Distribution
 from goldpress.errors import TrustError
 from goldpress.lock import Lock, LockedPackage
 from goldpress.resolve.request import Resolution
@@ -17,13 +16,12 @@ def request_sha256(request: Mapping[str, object]) -> str:
     return sha256_bytes(canonical_json(request))
 
 
-def make_lock(
-    resolution: Resolution, signers: Mapping[str, str], distribution: Distribution
-) -> Lock:
+def make_lock(resolution: Resolution, signers: Mapping[str, str]) -> Lock:
     """The lock of a resolution; `signers` are fingerprints by sha256, from `check_packages`.
 
     Raises TrustError when a package has no signer.
     """
+    snapshot = resolution.snapshot
     packages = []
     for row in resolution.chosen:
         package = row.package
@@ -45,11 +43,11 @@ def make_lock(
             )
         )
     return Lock(
-        distribution=distribution.id,
-        stand_in=distribution.stand_in,
-        arch=resolution.arch,
-        platform=distribution.platform,
-        snapshot=resolution.snapshot,
+        distribution=snapshot.distribution,
+        stand_in=snapshot.stand_in,
+        arch=snapshot.arch,
+        platform=snapshot.platform,
+        snapshot=snapshot.digest,
         request_sha256=request_sha256(resolution.request),
         resolver=f"libsolv (solv {version('solv')})",
         source_date_epoch=max(row.package.build_time for row in resolution.chosen),

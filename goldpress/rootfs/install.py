@@ -124,13 +124,13 @@ def install(trusted: TrustedPackages, directory: Path) -> Mapping[str, Any]:
             hint=f"{len(found)} such lines; a user, group or program that a package needs is "
             "not provided by any locked package",
         )
-    _check_installed(tree, [p.nevra for p in lock.packages])
+    sizes = _check_installed(tree, [p.nevra for p in lock.packages])
     kernel = _kernel_version(tree)
     Confinement(root=tree).run(("depmod", "-a", kernel), what="depmod")
     trees.apply(tree, _leftovers())
     for path in (repository, configuration):
         run(("rm", "-rf", path))
-    return {"packages": len(lock.packages), "kernel": kernel}
+    return {"packages": len(lock.packages), "kernel": kernel, "largest": largest(sizes)}
 
 
 def _skeleton() -> list[trees.Change]:
@@ -154,26 +154,33 @@ def _leftovers() -> list[trees.Change]:
 
 
 def installed_argv(database: str) -> tuple[str, ...]:
-    """The rpm command that lists every installed NEVRA, epoch always written."""
+    """The rpm command that lists every installed NEVRA and its bytes, epoch always written."""
     return (
         "rpm", "--dbpath", database, "-qa", "--qf",
-        "%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\\n",
+        "%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH} %{LONGSIZE}\\n",
     )  # fmt: skip
 
 
-def _check_installed(tree: Path, wanted: Sequence[str]) -> None:
+def _check_installed(tree: Path, wanted: Sequence[str]) -> dict[str, int]:
+    """NEVRA to installed bytes. Raises BuildError when it is not exactly what was wanted."""
+    # rpm opens the database for writing (its WAL), so the host's works on a copy.
+    script = f'cp -r /target{RPM_DATABASE} /tmp/db && exec "$@"'
     done = Confinement(readable={"/target": tree}).run(
-        # the host's rpm opens the database for writing (its WAL), so it works on a copy
-        ("sh", "-c", f'cp -r /target{RPM_DATABASE} /tmp/db && exec "$@"', "sh",
-         *installed_argv("/tmp/db")),
-        what="read the rpm database",
-    )  # fmt: skip
-    have = set(done.text.split())
-    missing, extra = sorted(set(wanted) - have), sorted(have - set(wanted))
+        ("sh", "-c", script, "sh", *installed_argv("/tmp/db")), what="read the rpm database"
+    )
+    sizes = {row[0]: int(row[1]) for row in map(str.split, done.text.splitlines())}
+    missing, extra = sorted(set(wanted) - set(sizes)), sorted(set(sizes) - set(wanted))
     if missing or extra:
         raise BuildError(
             f"the installed packages are not the lock: missing {missing[:5]}, extra {extra[:5]}"
         )
+    return sizes
+
+
+def largest(sizes: Mapping[str, int], count: int = 10) -> dict[str, int]:
+    """The `count` packages with the most bytes, largest first."""
+    rows = sorted(sizes.items(), key=lambda row: (-row[1], row[0]))
+    return dict(rows[:count])
 
 
 def _kernel_version(tree: Path) -> str:

@@ -142,7 +142,7 @@ def check_mapped(closure: Closure, table: Table) -> None:
 
 def kept(closure: Closure, table: Table) -> tuple[Deb, ...]:
     """The packages whose files are used."""
-    return tuple(deb for deb in closure.debs if deb.name not in table.dropped)
+    return tuple(deb for deb in closure.debs if deb.name in table.used)
 
 
 def download(apt: Apt, debs: Iterable[Deb], folder: Path) -> int:

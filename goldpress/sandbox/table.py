@@ -28,8 +28,8 @@ KERNEL_MARK = "@KERNEL@"
 
 _MERGED_AWAY = ("/bin/", "/sbin/", "/lib/", "/lib64/")
 _DIRECTIVE = re.compile(
-    r"(pre|post|preun|postun|pretrans|posttrans|verifyscript"
-    r"|transfiletriggerin( -P [0-9]+)? -- /\S.*)( -p <lua>)?"
+    r"(pre|post|preun|postun|pretrans|posttrans|verifyscript)( -p <lua>)?"
+    r"|transfiletriggerin( -P [0-9]+)?( -p <lua>)? -- /\S.*"
 )
 _OWNERSHIP = re.compile(r"[0-7]{4} [a-z_][a-z0-9_-]* [a-z_][a-z0-9_-]*")
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
@@ -121,7 +121,11 @@ class Package(_Document):
 
 
 class Table(_Document):
-    """The whole table. `dropped` and `roots` name Debian packages."""
+    """The whole table.
+
+    `dropped` and `roots` name Debian packages; of a dropped one, only what the `paths` of a part
+    take is used.
+    """
 
     roots: tuple[str, ...] = ()
     dropped: dict[str, Reason] = {}
@@ -138,9 +142,9 @@ class Table(_Document):
         rest = self.rest_owner
         for name, package in self.packages.items():
             for part in package.parts:
-                if part.deb not in rest:
+                if part.deb not in rest and part.deb not in self.dropped:
                     raise ValueError(
-                        f"{name} takes paths of {part.deb}, whose rest no package takes"
+                        f"{name} takes paths of {part.deb}; nothing takes or drops its rest"
                     )
         return self
 
@@ -148,6 +152,11 @@ class Table(_Document):
     def rest_owner(self) -> Mapping[str, str]:
         """Debian package -> the CentOS package that takes what no `paths` took."""
         return {deb: owners[0] for deb, owners in _owners(self.packages).items()}
+
+    @property
+    def used(self) -> frozenset[str]:
+        """The Debian packages whose files, all or some, are in a CentOS package."""
+        return frozenset(part.deb for part in _parts(self.packages))
 
     @property
     def wanted(self) -> tuple[str, ...]:

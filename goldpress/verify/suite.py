@@ -115,6 +115,9 @@ def verify_machine(
     if sha256_tree(suite) != suite_sha256:
         raise VerifyError(f"{suite} was changed while it ran", hint="run it again, undisturbed")
     found = judge(report, status)
+    faults = found.faults
+    if not process.is_running(machine.process):
+        faults = (*faults, "the machine ended while the suite ran")
     evidence = Evidence(
         subject=Subject(image_digest=image_digest, disk_sha256=disk_sha256),
         distribution=str(facts["distribution"]),
@@ -128,7 +131,7 @@ def verify_machine(
         suite_sha256=suite_sha256,
         input_digest=digest_of(dict(facts)),
         checks=found.checks,
-        faults=found.faults,
+        faults=faults,
         started=started,
         ended=now(),
         boot_to_200_seconds=boot_to_200_seconds,
