@@ -143,25 +143,25 @@ def check(_c: Context) -> None:
 
 
 @command
-def test_all(_c: Context, only: str = "") -> None:
+def everything(_c: Context, only: str = "") -> None:
     """All checks and all tests but the long ones: a real build, boot and verification too."""
     from goldpress.host import checks
 
     checks.check(Path(__file__).parent)
-    checks.test(Path(__file__).parent, markers="not long", only=only)
+    checks.run_tests(Path(__file__).parent, markers="not long", only=only)
 
 
 @command
-def test_long(_c: Context, only: str = "") -> None:
+def longer(_c: Context, only: str = "") -> None:
     """The tests that need longer: an ordinary user's build, broken boots, full disks."""
     from goldpress.host import checks
 
-    checks.test(Path(__file__).parent, markers="long", only=only)
+    checks.run_tests(Path(__file__).parent, markers="long", only=only)
 
 
 ns = Collection(setup, doctor, build_image, reproduce, boot, halt, lock, check)
 ns.add_collection(Collection("mirror", sync))
 tests = Collection("test")
-tests.add_task(test_all, name="all", default=True)
-tests.add_task(test_long, name="long")
+tests.add_task(everything, name="all", default=True)
+tests.add_task(longer, name="long")
 ns.add_collection(tests)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from goldpress.machine.record import Machine
 from goldpress.press import Press, Pressed, code_digest
 from goldpress.progress import Step
 from goldpress.stage import Product, Stage
-from goldpress.verify.suite import keep_log, verify_machine
+from goldpress.verify.suite import verify_machine
 from goldpress.workspace import Workspace, sandbox_said, workspace
 
 
@@ -108,7 +109,8 @@ def verify(ws: Workspace, pressed: Pressed) -> Product:
                 store=ws.store,
             )
             step.update(f"{evidence.passed} checks passed")
-        keep_log(machine, directory)
+        for kept in (machine.console, machine.directory / "verify.log"):
+            shutil.copyfile(kept, directory / kept.name)
         return {
             "evidence": digest_of(evidence.to_document()),
             "passed": evidence.passed,

@@ -48,7 +48,6 @@ class Repository(Part):
 
     id: Name
     baseurl: Url | None = None
-    metalink: SecureUrl | None = None
     priority: Annotated[int, Field(ge=1, le=99)] = 99
 
 
@@ -148,8 +147,7 @@ def _source_contradictions(distribution: Distribution) -> Iterable[str]:
             yield f"arches.{arch}.repositories: an id is listed twice"
         for index, repository in enumerate(part.repositories):
             where = f"arches.{arch}.repositories[{index}]"
-            sources = [s for s in (repository.baseurl, repository.metalink) if s]
-            if made and sources:
+            if made and repository.baseurl:
                 yield f"{where}: `made: true` means no URL; the repository is made on this machine"
-            if not made and len(sources) != 1:
-                yield f"{where}: needs either `baseurl` or `metalink`"
+            if not made and not repository.baseurl:
+                yield f"{where}: needs a `baseurl`"

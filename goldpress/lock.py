@@ -64,7 +64,7 @@ _PACKAGE_KEYS: Mapping[str, tuple[Check, str]] = {
     "why": (_words, "a list of reasons"),
 }
 _LOCK_KEYS: Mapping[str, tuple[Check, str]] = {
-    "lock_version": (lambda value: value == LOCK_VERSION, str(LOCK_VERSION)),
+    "lock_version": (_whole, "a whole number"),
     "distribution": _NAME,
     "stand_in": (lambda value: isinstance(value, bool), "true or false"),
     "arch": _NAME,
@@ -183,7 +183,7 @@ class Lock:
             raise DocumentError(f"{name}: not a lock", hint=REMAKE)
         # The version decides what the other keys mean, so it is looked at first.
         version = document.get("lock_version")
-        if version != LOCK_VERSION:
+        if type(version) is not int or version != LOCK_VERSION:
             raise DocumentError(
                 f"{name}: lock_version: is {version!r}, this goldpress reads {LOCK_VERSION}",
                 hint=REMAKE,

@@ -62,7 +62,7 @@ def sync(
     path = ws.lock_path(definition, distribution)
     if path.exists():
         wanted = {p.sha256 for p in Lock.read(path).packages}
-        resolution = resolve(ws.store, snapshot, definition, platform=distribution.platform)
+        resolution = resolve(ws.store, snapshot, definition)
         _keep(ws, snapshot, where, resolution, only=wanted)
     return snapshot
 
@@ -77,11 +77,11 @@ def lock(ws: Workspace, definition: Definition, distribution: Distribution) -> L
         take_snapshot(ws.store, distribution, definition.arch, where.sources)
     snapshot = newest_snapshot(ws.store, distribution.id, definition.arch)
     with progress.step(f"resolve {definition.name} for {distribution.name}") as step:
-        resolution = resolve(ws.store, snapshot, definition, platform=distribution.platform)
+        resolution = resolve(ws.store, snapshot, definition)
         step.update(f"{len(resolution.packages)} packages")
     _keep(ws, snapshot, where, resolution)
     found = check_packages(ws.store, resolution.packages, where.signers, ws.build / "verdicts")
-    made = make_lock(resolution, found, distribution)
+    made = make_lock(resolution, found)
     made.write(ws.lock_path(definition, distribution))
     return made
 

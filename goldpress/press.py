@@ -187,10 +187,14 @@ class Press:
         )
         return stage.run(
             lambda directory, step: build_disk(
-                read_rootfs(rootfs.directory, rootfs.facts), initrd.directory, definition, self.lock,
-                directory, step,
+                read_rootfs(rootfs.directory, rootfs.facts),
+                initrd.directory,
+                definition=definition,
+                lock=self.lock,
+                directory=directory,
+                step=step,
             )
-        )  # fmt: skip
+        )
 
     def press(self) -> Pressed:
         """Every stage that is not there yet; stores the manifest."""

@@ -78,7 +78,14 @@ def test_the_lock_is_exclusive_between_holders(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     with address.allocation_lock(lock):
         probe = f"exec 9<'{lock}'; flock --nonblock 9"
-        from goldpress.host.run import run
-
         assert run(["sh", "-c", probe], check=False).returncode == 1
     assert run(["sh", "-c", probe], check=False).returncode == 0
+
+
+def test_a_lock_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.raises(MachineError, match=r"cannot lock .*/lock: .*\n.*remove what stands there"),
+        address.allocation_lock(tmp_path / "lock"),
+    ):
+        pass

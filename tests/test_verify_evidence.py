@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from goldpress.digest import canonical_json
-from goldpress.verify.evidence import Check, Evidence, Subject, TestedMachine
+from goldpress.verify.evidence import Check, Evidence, Subject, VerifiedMachine
 
 GOOD = Check(control="os-x", test="test_os::test_x", outcome="passed", seconds=0.1)
 BAD = replace(GOOD, outcome="failed", message="it is off")
@@ -11,7 +11,7 @@ EVIDENCE = Evidence(
     subject=Subject(image_digest=f"sha256:{'1' * 64}", disk_sha256="2" * 64),
     distribution="sandbox",
     stand_in=True,
-    machine=TestedMachine(kind="qemu", firmware="uefi", accelerator="tcg", uuid="u"),
+    machine=VerifiedMachine(kind="qemu", firmware="uefi", accelerator="tcg", uuid="u"),
     suite_sha256="3" * 64,
     input_digest=f"sha256:{'4' * 64}",
     checks=(GOOD,),

@@ -147,7 +147,12 @@ def collect(host: Any, units: Iterable[str]) -> Facts:
     for batch in (STARTED, {"units": unit_section(units), **SECTIONS}):
         mark = f"goldpress-{secrets.token_hex(8)}"
         # One line for sudo: a script on stdin is not part of testinfra's interface.
-        done = host.run("sudo -n sh -c %s", script(batch, mark))
+        try:
+            done = host.run("sudo -n sh -c %s", script(batch, mark))
+        except RuntimeError as error:
+            # testinfra raises its whole result, this script included, for ssh's own failures.
+            said = str(getattr(error.args[0], "stderr", error)).strip()
+            raise RuntimeError(f"the machine cannot be reached over ssh: {said}") from None
         if done.rc != 0:
             raise RuntimeError(f"looking at the machine failed with {done.rc}: {done.stderr}")
         sections.update(parse(done.stdout, batch, mark))

@@ -47,9 +47,14 @@ class DiskImage:
 
 
 def build_disk(
-    rootfs: RootFS, initrd: Path, definition: Definition, lock: Lock,
-    directory: Path, step: Step,
-) -> Mapping[str, Any]:  # fmt: skip
+    rootfs: RootFS,
+    initrd: Path,
+    *,
+    definition: Definition,
+    lock: Lock,
+    directory: Path,
+    step: Step,
+) -> Mapping[str, Any]:
     """Make ``directory/disk.raw``; returns what `read_disk` reads. Raises BuildError."""
     labels, tree, var = rootfs.labels, rootfs.tree, rootfs.var
     stub = tree / STUBS[definition.arch]
@@ -65,7 +70,14 @@ def build_disk(
     root_uuid = content_uuid(sha256_file(root_image))
     step.update("/var file system")
     var_image = directory / "var.ext4"
-    _make_var(var, var_image, labels, epoch, definition.disk.var_mib * MIB, rootfs.var_uuid)
+    _make_var(
+        var,
+        var_image,
+        labels,
+        epoch=epoch,
+        size=definition.disk.var_mib * MIB,
+        uuid=rootfs.var_uuid,
+    )
     step.update("unified kernel image")
     command_line = " ".join((f"root=PARTUUID={root_uuid}", "ro", *definition.kernel.command_line))
     uki = directory / "uki.efi"
@@ -136,7 +148,7 @@ def _make_root(tree: Path, image: Path, labels: Mapping[str, str], epoch: int) -
 
 
 def _make_var(
-    var: Path, image: Path, labels: Mapping[str, str], epoch: int, size: int, uuid: str
+    var: Path, image: Path, labels: Mapping[str, str], *, epoch: int, size: int, uuid: str
 ) -> None:
     entries = scan(var)
     plan = ext4.Ext4(

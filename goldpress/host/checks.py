@@ -34,7 +34,7 @@ def check(project: Path) -> None:
         _through(project, *words)
 
 
-def test(project: Path, *, markers: str, only: str = "") -> None:
+def run_tests(project: Path, *, markers: str, only: str) -> None:
     """The tests with these markers. Raises CommandError, also when none was collected."""
     words = ["pytest", "-m", markers]
     _through(project, *words, *(["-k", only] if only else []))

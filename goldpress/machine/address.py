@@ -31,10 +31,18 @@ class Endpoint:
 
 @contextmanager
 def allocation_lock(path: Path | None = None) -> Iterator[None]:
-    """Held from the choice of an address until QEMU listens on it, so that no two choose one."""
+    """Held from the choice of an address until QEMU listens on it, so that no two choose one.
+
+    Raises MachineError when the lock file cannot be opened.
+    """
     if path is None:
         path = Path(tempfile.gettempdir()) / f"goldpress-addresses-{os.getuid()}.lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise MachineError(
+            f"cannot lock {path}: {error.strerror}", hint="remove what stands there, then try again"
+        ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

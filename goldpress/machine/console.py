@@ -95,4 +95,4 @@ def report(console: Console) -> str:
     tail = console.tail()
     rows += [f"  | {row}" for row in tail] if tail else ["  | (the console is empty)"]
     rows.append(f"the whole console: {console.path}")
-    return "\n    ".join(rows)
+    return "\n  ".join(rows)

@@ -29,12 +29,13 @@ MAX_REDIRECTS = 5
 
 
 def checked_href(href: str) -> str:
-    """`href` if it stays inside its repository. Raises TrustError for any other."""
-    parts = unquote(href).split("/")
+    """`href` if it stays inside its repository. Raises ValueError for any other."""
+    plain = unquote(href)
+    parts = plain.split("/")
     wrong = (
         not href
-        or "\\" in href
-        or any(ord(c) < 0x20 or ord(c) == 0x7F for c in unquote(href))  # noqa: PLR2004 - ASCII
+        or "\\" in plain
+        or any(ord(c) < 0x20 or ord(c) == 0x7F for c in plain)  # noqa: PLR2004 - ASCII
         or ":" in parts[0]
         or parts[0] == ""
         or any(part in {"", ".", ".."} for part in parts)
@@ -42,13 +43,16 @@ def checked_href(href: str) -> str:
         or "#" in href
     )
     if wrong:
-        raise TrustError(f"the href {href!r} leaves its repository; the metadata is not usable")
+        raise ValueError(f"the href {href!r} leaves its repository; the metadata is not usable")
     return href
 
 
 def location(base: str | Path, href: str) -> str | Path:
     """Where `href` of the repository at `base` is. Raises TrustError for an unsafe href."""
-    checked_href(href)
+    try:
+        checked_href(href)
+    except ValueError as error:
+        raise TrustError(f"{base}: {error}") from None
     local = local_base(base)
     if local is not None:
         return local / href
@@ -64,6 +68,15 @@ def local_base(base: str | Path) -> Path | None:
     if parts.scheme == "file":
         return Path(unquote(parts.path))
     return None if parts.scheme in {"http", "https"} else Path(base)
+
+
+def redirected(url: str, target: str) -> str:
+    """Where a redirect of `url` leads. Raises TrustError when that is less safe than `url`."""
+    there = urljoin(url, target)
+    safe = {"https"} if urlsplit(url).scheme == "https" else {"http", "https"}
+    if urlsplit(there).scheme not in safe:
+        raise TrustError(f"{url}: redirects to {there}; refused")
+    return there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,11 +165,7 @@ class Fetcher:
                     return
             finally:
                 response.release_conn()
-            previous, url = url, urllib3.util.parse_url(urljoin(url, target)).url
-            if urlsplit(previous).scheme == "https" and urlsplit(url).scheme != "https":
-                raise TrustError(f"{previous}: redirects from https to {url}; refused")
-            if urlsplit(url).scheme not in {"http", "https"}:
-                raise TrustError(f"{previous}: redirects to {url}; refused")
+            url = redirected(url, target)
         raise MissingError(f"{url}: more than {MAX_REDIRECTS} redirects")
 
 

@@ -70,12 +70,16 @@ def elements(
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.characters
     parser.StartDoctypeDeclHandler = reader.doctype
+    beginning = b""
     try:
         for chunk in chunks:
+            beginning = beginning or chunk[:512].lower()
             parser.Parse(chunk)
             yield from reader.taken()
         parser.Parse(b"", True)  # noqa: FBT003 - expat has no keywords
     except expat.ExpatError as error:
+        if b"<!doctype html" in beginning or b"<html" in beginning:
+            raise TrustError(f"{name}: {_HTML}") from None
         raise TrustError(f"{name}: not well-formed XML: {error}") from None
     except ValueError as error:
         raise TrustError(f"{name}: line {parser.CurrentLineNumber}: {error}") from None

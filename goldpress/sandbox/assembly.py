@@ -83,7 +83,9 @@ def _take_paths(name: str, package: Package, rests: dict[str, Entries]) -> Entri
 
 
 def _change(name: str, package: Package, entries: Entries) -> Entries:
-    """Removes, moves, concatenations, links and directories."""
+    """Concatenations, removes, moves, links and directories."""
+    for target, glob in package.concatenates.items():
+        entries[target] = _joined(name, entries, glob)
     for glob in package.removes:
         left = without(entries, [glob])
         if len(left) == len(entries):
@@ -93,10 +95,9 @@ def _change(name: str, package: Package, entries: Entries) -> Entries:
         entries = left
     for old, new in package.moves.items():
         entries = _moved(name, entries, old, new)
-    for target, glob in package.concatenates.items():
-        entries[target] = _joined(name, entries, glob)
     for path, to in package.links.items():
-        if path in entries:
+        below = any(other.startswith(f"{path}/") for other in entries)
+        if below or (path in entries and entries[path].kind != "dir"):
             raise BuildError(f"{name}: {path} is there already, the link to {to} has no place")
         entries[path] = Entry(kind="link", mode=0o777, target=to)
     for path, text in package.directories.items():
@@ -181,6 +182,7 @@ def _with_directories(
     """
     explicit = {p: t for pkg in table.packages.values() for p, t in pkg.directories.items()}
     common = _common_directories(table, contents)
+    _check_links(contents)
     modes: dict[str, int] = {}
     for entries in (*debs.values(), *contents.values()):
         for path, entry in entries.items():
@@ -214,6 +216,21 @@ def _with_directories(
             owners[path] = text
         done[name] = Content(entries=held, owners=owners)
     return done
+
+
+def _check_links(contents: Mapping[str, Entries]) -> None:
+    """No path may lie below a link, nor be a directory here and a link there."""
+    links = {
+        path: name
+        for name, entries in contents.items()
+        for path, entry in entries.items()
+        if entry.kind == "link"
+    }
+    for name, entries in contents.items():
+        for path, entry in entries.items():
+            above = parents(path) if entry.kind != "dir" else [path, *parents(path)]
+            for link in links.keys() & set(above):
+                raise BuildError(f"{name}: {path} lies below {link}, a link of {links[link]}")
 
 
 def _common_directories(table: Table, contents: Mapping[str, Entries]) -> set[str]:

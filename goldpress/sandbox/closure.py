@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from urllib.parse import quote
 
 from goldpress.digest import canonical_json, sha256_file
 from goldpress.errors import BuildError, DocumentError, TrustError
@@ -40,7 +39,7 @@ class Deb:
     @property
     def file_name(self) -> str:
         """What `apt-get download` calls the file: the colon of an epoch is escaped."""
-        return f"{self.name}_{quote(self.version, safe='+~')}_{self.architecture}.deb"
+        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +130,6 @@ def check_mapped(closure: Closure, table: Table) -> None:
         raise BuildError(
             f"packages.yaml maps no CentOS package for Debian's {', '.join(unknown)}",
             hint="add each to the `parts` of a package, or to `dropped` with the reason",
-        )
-    stale = sorted(known - {deb.name for deb in closure.debs})
-    if stale:
-        raise BuildError(
-            f"packages.yaml names Debian packages that nothing needs: {', '.join(stale)}",
-            hint="take them out of `parts` or `dropped`",
         )
 
 

@@ -79,6 +79,8 @@ def load_key(path: Path) -> Key:
 def sign_argv(rpms: Sequence[Path], *, fingerprint: str, epoch: int) -> list[str | Path]:
     """How to sign `rpms`: dated `epoch`, so that the same package is signed the same way."""
     argv: list[str | Path] = ["rpmsign", "--define", f"_gpg_name {fingerprint}"]
+    # Debian's rpm looks for GnuPG under a name that Debian does not install it by.
+    argv += ["--define", "__gpg /usr/bin/gpg"]
     argv += ["--define", "_gpg_digest_algo sha256"]
     argv += ["--define", f"_gpg_sign_cmd_extra_args --batch --faked-system-time {epoch}!"]
     return [*argv, "--addsign", *rpms]

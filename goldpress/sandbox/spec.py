@@ -55,11 +55,8 @@ class Rpm:
 
 
 def escaped(path: str) -> str:
-    """`path` as %files reads it: quoted, without globs or macros."""
-    text = path.replace("\\", "\\\\").replace("%", "%%")
-    for char in "[]*?{}":
-        text = text.replace(char, f"\\{char}")
-    return f'"{text}"'
+    """`path` as %files reads it: in quotes rpm expands macros, but neither globs nor escapes."""
+    return f'"{path.replace("%", "%%")}"'
 
 
 def file_line(path: str, rpm: Rpm) -> str:
@@ -131,7 +128,9 @@ def package_text(rpm: Rpm, *, file_list: Path) -> str:
     for directive, text in scriptlets(package).items():
         kind, _, options = directive.partition(" ")
         lines += [f"%{kind} -n {rpm.name} {options}".rstrip(), text.rstrip("\n")]
-    lines += [f"%files -n {rpm.name} -f {file_list}", ""]
+    # rpmbuild refuses an empty list, not a package without files.
+    files = f" -f {file_list}" if rpm.content.entries or package.ghosts else ""
+    lines += [f"%files -n {rpm.name}{files}", ""]
     return "\n".join(lines) + "\n"
 
 

@@ -87,16 +87,16 @@ class Part(_Document):
 class Package(_Document):
     """One CentOS package: what it is made of and what is changed on the way.
 
-    Applied in this order: `parts`, `removes`, `moves`, `concatenates`, `links`, `directories`,
+    Applied in this order: `parts`, `concatenates`, `removes`, `moves`, `links`, `directories`,
     `files`. `moves` takes a file or a whole directory. `concatenates` maps a new file to the glob
     of the files that it joins. `files` are fix-ups kept beside the table; they replace.
     """
 
     parts: tuple[Part, ...] = ()
     version: str = ""
+    concatenates: dict[TreePath, TreePath] = {}
     removes: tuple[TreePath, ...] = ()
     moves: dict[TreePath, TreePath] = {}
-    concatenates: dict[TreePath, TreePath] = {}
     links: dict[TreePath, str] = {}
     directories: dict[TreePath, Ownership] = {}
     files: tuple[TreePath, ...] = ()
@@ -110,7 +110,6 @@ class Package(_Document):
     users: dict[str, tuple[str, ...]] = {}
     units: tuple[str, ...] = ()
     scriptlets: dict[Directive, str] = {}
-    compiled_policy: bool = False
     no_counterpart: Reason | None = None
 
     @model_validator(mode="after")

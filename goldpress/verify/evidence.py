@@ -20,7 +20,7 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestedMachine:
+class VerifiedMachine:
     """Where it was tested."""
 
     kind: str
@@ -51,7 +51,7 @@ class Evidence:
     subject: Subject
     distribution: str
     stand_in: bool
-    machine: TestedMachine
+    machine: VerifiedMachine
     suite_sha256: str
     input_digest: str
     checks: tuple[Check, ...]

@@ -19,7 +19,7 @@ from goldpress.verify.evidence import (
     Check,
     Evidence,
     Subject,
-    TestedMachine,
+    VerifiedMachine,
 )
 from goldpress.verify.junit import judge
 
@@ -122,7 +122,7 @@ def verify_machine(
         subject=Subject(image_digest=image_digest, disk_sha256=disk_sha256),
         distribution=str(facts["distribution"]),
         stand_in=bool(facts["stand_in"]),
-        machine=TestedMachine(
+        machine=VerifiedMachine(
             kind=machine.kind,
             firmware=machine.firmware,
             accelerator=machine.accelerator,
@@ -161,8 +161,9 @@ def failure_text(evidence: Evidence, machine: Machine) -> str:
     rows += [f"  {row(check)}" for check in evidence.checks if check.outcome != "passed"]
     log = machine.directory / "verify.log"
     if evidence.faults and log.exists():
-        said = log.read_text(errors="replace").strip().splitlines()[-FAULT_LINES:]
-        rows += [f"    | {line}" for line in said]
+        said = log.read_text(errors="replace").splitlines()
+        telling = [line for line in said if line.strip() and not line.startswith(("=", "- "))]
+        rows += [f"    | {line}" for line in telling[-FAULT_LINES:]]
     rows.append(f"  pytest's output: {log}")
     return "\n".join(rows)
 

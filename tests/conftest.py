@@ -1,0 +1,47 @@
+"""Owns what all tests share: real metadata when it is there, and saying what was not run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REAL_METADATA = "GOLDPRESS_REAL_METADATA"
+
+pytest_plugins = ["rpms"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"metadata: reads real metadata from ${REAL_METADATA}")
+
+
+@pytest.fixture(scope="session")
+def real_metadata() -> Path:
+    """The folder with real CentOS metadata; for tests with the marker `metadata`."""
+    return Path(os.environ[REAL_METADATA])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without real metadata its tests are not collected, and that is said: never a skip."""
+    if os.environ.get(REAL_METADATA):
+        return
+    absent = [item for item in items if item.get_closest_marker("metadata")]
+    if not absent:
+        return
+    items[:] = [item for item in items if item not in absent]
+    config.hook.pytest_deselected(items=absent)
+    config.stash[NOT_RUN] = len(absent)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    count = config.stash.get(NOT_RUN, 0)
+    if count:
+        terminalreporter.write_line(
+            f"{count} tests were not run: they read real metadata, and {REAL_METADATA} is not set"
+        )
+
+
+NOT_RUN = pytest.StashKey[int]()
