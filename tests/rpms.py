@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,17 +19,28 @@ SPEC = """
 Name: {name}
 Epoch: {epoch}
 Version: {version}
-Release: {release}
+Release: 1.el9
 Summary: A package of a test
 License: MIT
-BuildArch: {arch}
+{arch}
 {tags}
 %description
 It has one file.
 %install
 mkdir -p %{{buildroot}}/usr/share
 echo {name} {version} > %{{buildroot}}/usr/share/{name}
+{files}
 %files
+/usr/share/{name}
+{more}
+"""
+SUBPACKAGE = """
+%package -n {name}
+Summary: A package of a test
+{tags}
+%description -n {name}
+It has one file.
+%files -n {name}
 /usr/share/{name}
 """
 
@@ -69,30 +79,51 @@ def make_key(directory: Path, name: str) -> SigningKey:
     return SigningKey(home=home, fingerprint=fingerprint, public=public)
 
 
-def make_rpm(
+Tags = Mapping[str, str]
+
+
+def make_rpms(
     directory: Path,
-    name: str,
+    packages: Mapping[str, Tags],
     *,
     version: str = "1.0",
-    release: str = "1.el9",
     epoch: int = 0,
     arch: str = "noarch",
-    **tags: str,
-) -> Path:
-    """An unsigned RPM; `tags` are lines of its spec, such as ``Requires="libc"``."""
+) -> list[Path]:
+    """Unsigned RPMs of one build; by name, the tags are lines of the spec: ``Requires``..."""
     directory.mkdir(parents=True, exist_ok=True)
+    (name, tags), *others = packages.items()
     spec = directory / f"{name}-{version}.spec"
-    lines = "".join(f"{tag}: {value}\n" for tag, value in tags.items())
     spec.write_text(
-        SPEC.format(name=name, version=version, release=release, epoch=epoch, arch=arch, tags=lines)
+        SPEC.format(
+            name=name,
+            version=version,
+            epoch=epoch,
+            arch="BuildArch: noarch" if arch == "noarch" else "",
+            tags=_lines(tags),
+            files="\n".join(f"echo {n} > %{{buildroot}}/usr/share/{n}" for n, _ in others),
+            more="".join(SUBPACKAGE.format(name=n, tags=_lines(t)) for n, t in others),
+        )
     )
     top = directory / f"top-{name}-{version}"
     argv = ["rpmbuild", "-bb", "--target", arch, "--define", f"_topdir {top}", str(spec)]
     run(argv, env={"SOURCE_DATE_EPOCH": "1700000000"}, timeout=60)
-    (built,) = (top / "RPMS").glob("*/*.rpm")
-    target = directory / built.name
-    shutil.move(built, target)
-    return target
+    return [
+        Path(shutil.move(built, directory / built.name))
+        for built in sorted((top / "RPMS").glob("*/*.rpm"))
+    ]
+
+
+def _lines(tags: Tags) -> str:
+    return "\n".join(f"{tag}: {value}" for tag, value in tags.items())
+
+
+def make_rpm(
+    directory: Path, name: str, *, version: str = "1.0", epoch: int = 0, **tags: str
+) -> Path:
+    """One unsigned RPM; `tags` are lines of its spec, such as ``Requires="libc"``."""
+    (made,) = make_rpms(directory, {name: tags}, version=version, epoch=epoch)
+    return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,25 +134,39 @@ class Rpms:
     other_key: SigningKey
     good: Path
     needed: Path
+    source: Path
     unsigned: Path
     other: Path
 
 
 @pytest.fixture(scope="session")
 def rpms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rpms]:
-    """`good` requires `needed`; `unsigned` has no signature; `other` is signed by another key."""
+    """`good` requires `needed`, which `source` is the source of; all three are signed.
+
+    `unsigned` has no signature; `other` is signed by another key.
+    """
     directory = tmp_path_factory.mktemp("rpms")
     # A short path: gpg's agent listens on a socket in its home.
     key, other_key = make_key(directory, "k"), make_key(directory, "o")
     good = make_rpm(directory, "good", epoch=2, Requires="needed >= 1")
     needed = make_rpm(directory, "needed", version="1.5")
+    spec = directory / "needed-1.5.spec"
+    run(["rpmbuild", "-bs", "--define", f"_topdir {directory / 'source'}", str(spec)], timeout=60)
+    (source,) = (directory / "source" / "SRPMS").iterdir()
+    key.sign(source)
     unsigned = make_rpm(directory, "unsigned")
     other = make_rpm(directory, "other")
     key.sign(good)
     key.sign(needed)
     other_key.sign(other)
     yield Rpms(
-        key=key, other_key=other_key, good=good, needed=needed, unsigned=unsigned, other=other
+        key=key,
+        other_key=other_key,
+        good=good,
+        needed=needed,
+        source=source,
+        unsigned=unsigned,
+        other=other,
     )
     for home in (key.home, other_key.home):
         run(["gpgconf", "--homedir", str(home), "--kill", "all"], timeout=60)
@@ -152,7 +197,7 @@ def pooled(store: Store, path: Path, nevra: str, source_rpm: str) -> ExpectedPac
     target = store.package_path(sha256)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, target)
-    size = os.stat(path).st_size
+    size = path.stat().st_size
     return ExpectedPackage(sha256=sha256, size=size, nevra=nevra, source_rpm=source_rpm)
 
 

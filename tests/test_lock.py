@@ -75,9 +75,11 @@ def test_it_is_json_with_one_package_a_line() -> None:
     lines = text.splitlines()
     assert text.endswith("}\n")
     assert [line for line in lines if '"name":"nginx"' in line] == [
-        '{"arch":"x86_64","epoch":2,"name":"nginx","release":"20.el9~1","repository":"baseos",'
-        f'"sha256":"{"a" * 64}","signer":"{"A" * 40}","size":1700000,'
-        '"source_rpm":"nginx-1.20.1-20.el9~1.src.rpm","version":"1.20.1","why":["asked for"]}'
+        (
+            '{"arch":"x86_64","epoch":2,"name":"nginx","release":"20.el9~1","repository":"baseos",'
+            f'"sha256":"{"a" * 64}","signer":"{"A" * 40}","size":1700000,'
+            '"source_rpm":"nginx-1.20.1-20.el9~1.src.rpm","version":"1.20.1","why":["asked for"]}'
+        )
     ]
     document = json.loads(text)
     assert document["lock_version"] == 1
@@ -118,16 +120,15 @@ def test_an_edit_by_hand_is_noticed(tmp_path: Path) -> None:
 
 
 @given(st.integers(min_value=0, max_value=len(LOCK.to_json()) - 1), st.integers(1, 255))
-def test_no_changed_byte_passes(position: int, change: int) -> None:
+def test_no_changed_byte_passes(
+    tmp_path_factory: pytest.TempPathFactory, position: int, change: int
+) -> None:
     data = bytearray(LOCK.to_json())
     data[position] ^= change
-    path = Path("/dev/shm") / "goldpress-test-lock.json"
+    path = tmp_path_factory.getbasetemp() / "changed-lock.json"
     path.write_bytes(bytes(data))
-    try:
-        with pytest.raises(DocumentError):
-            Lock.read(path)
-    finally:
-        path.unlink()
+    with pytest.raises(DocumentError):
+        Lock.read(path)
 
 
 def test_other_white_space_is_an_edit_too(tmp_path: Path) -> None:

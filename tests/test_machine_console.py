@@ -98,3 +98,30 @@ def test_an_empty_console_says_so(tmp_path: Path) -> None:
     console = Console(path=tmp_path / "absent.log")
     console.update()
     assert "(the console is empty)" in report(console)
+
+
+SHORTENED = (
+    "[\x1b[0;1;31mFAILED\x1b[0m] Failed to start \x1b[0;1;39mgoldpress-…fingerprint on it.\n"
+    "See 'systemctl status goldpress-hostkeys.service' for details.\n"
+)
+
+
+def test_a_shortened_unit_name_is_made_whole(tmp_path: Path) -> None:
+    assert console_of(tmp_path, SHORTENED).failed_units() == ["goldpress-hostkeys.service"]
+
+
+def test_without_identity_the_end_of_the_start_up_ends_the_wait(tmp_path: Path) -> None:
+    console = console_of(tmp_path, f"{SHORTENED}localhost login: ")
+    assert console.fatal() == "it has no identity: goldpress-hostkeys.service failed"
+    assert console_of(tmp_path, SHORTENED).fatal() is None
+
+
+def test_another_failed_unit_does_not_end_the_wait(tmp_path: Path) -> None:
+    text = SHORTENED.replace("goldpress-", "nginx-")
+    assert console_of(tmp_path, f"{text}localhost login: ").fatal() is None
+
+
+def test_the_report_shows_denials(tmp_path: Path) -> None:
+    rows = "".join(f"[ 4] audit: type=1400: avc:  denied  {{ x{i} }} for pid=1\n" for i in range(7))
+    text = report(console_of(tmp_path, rows))
+    assert "SELinux denials on the console: 7, the last:\n    | avc:  denied  { x2 } for" in text

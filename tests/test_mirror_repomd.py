@@ -37,9 +37,17 @@ def test_only_the_wanted_files_are_read() -> None:
     [
         ('href="repodata/', 'href="/', "base/repomd.xml: primary: the href"),
         ('href="repodata/', 'href="../', "leaves its repository"),
-        ("<location ", '<location xml:base="https://evil.org" ', "primary: the location has a base"),
+        (
+            "<location ",
+            '<location xml:base="https://evil.org" ',
+            "primary: the location has a base",
+        ),
         (f'<checksum type="sha256">{A}', f'<checksum type="sha">{A}', f"the checksum '{A}' is not"),
-        (f'<checksum type="sha256">{A}', '<checksum type="sha256">', "the checksum '' is not a sha"),
+        (
+            f'<checksum type="sha256">{A}',
+            '<checksum type="sha256">',
+            "the checksum '' is not a sha",
+        ),
         ("<size>3597627</size>", "", "<data> has 0 <size>, expected one"),
         ("<size>3597627", "<size>big", "the size 'big' is not a number"),
     ],

@@ -86,7 +86,10 @@ INPUT: dict[str, Any] = {
     "booleans": {"httpd_execmem": False, "httpd_unified": True},
     "root_uuid": UUID,
 }
-AVC = 'audit: type=1400 audit(1:3): avc:  denied  { read } for  pid=9 comm="nginx"'
+AVC = (
+    'audit: type=1400 audit(1:3): avc:  denied  { read } for  pid=9 comm="nginx" name="x"'
+    " scontext=u:r:httpd_t:s0 tcontext=u:object_r:shadow_t:s0 tclass=file permissive=0"
+)
 
 #: (control, section, status, text, message): the section that is wrong, and what is said of it.
 BAD: list[tuple[str, str, int, str, str]] = [
@@ -220,13 +223,26 @@ BAD: list[tuple[str, str, int, str, str]] = [
     ("web-php-domain", "processes", 0, "8 u:r:initrc_t:s0 php-fpm8.2", "php-fpm runs in ['initrc"),
     ("web-php-domain", "processes", 0, "1 u:r:init_t:s0 systemd", "php-fpm runs in no process"),
     ("os-selinux-no-denial", "denials", 0, "", "no audit record could be read at all"),
-    ("os-selinux-no-denial", "denials", 0, f"{GOOD['denials'][1]}\n{AVC}", "1 denials: audit: "),
+    (
+        "os-selinux-no-denial",
+        "denials",
+        0,
+        f"{GOOD['denials'][1]}\n{AVC}\n{AVC}",
+        "denied: httpd_t shadow_t:file { read } (nginx)",
+    ),
+    (
+        "os-selinux-no-denial",
+        "denials",
+        0,
+        f"{GOOD['denials'][1]}\navc:  denied odd",
+        "denied: avc:  denied odd",
+    ),
     (
         "os-selinux-no-denial",
         "denials",
         0,
         f"{GOOD['denials'][1]}\ntype=SELINUX_ERR msg=audit(1:1): op=x",
-        "1 denials: type=SELINUX_ERR",
+        "denied: type=SELINUX_ERR",
     ),
     (
         "web-php-answers",

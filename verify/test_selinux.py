@@ -9,10 +9,26 @@ from facts import Facts
 from promise import Promise
 
 DENIAL = re.compile(r"avc: +denied|type=(?:SELINUX_ERR|1401)\b")
+ACCESS = re.compile(
+    r"avc: +denied +\{ (?P<perms>[^}]*) \}.*? scontext=(?P<source>\S+)"
+    r" tcontext=(?P<target>\S+) tclass=(?P<class>\w+)"
+)
+COMMAND = re.compile(r'comm="([^"]*)"')
 #: The kernel's records of the policy load, which every enforcing boot writes: without them the
 #: place where denials would show was not readable.
 POLICY_LOAD = re.compile(r"type=(?:1403|MAC_POLICY_LOAD)\b|\bSELinux: +policy capability")
 UNCONFINED_SERVICES = {"unlabeled_t", "unconfined_service_t", "initrc_t"}
+
+
+def summary(row: str) -> str:
+    """A denial as `source target:class { permissions } (command)`; other records as they are."""
+    match = ACCESS.search(row)
+    if match is None:
+        return row.strip()
+    source, target = (match[name].split(":")[2] for name in ("source", "target"))
+    comm = COMMAND.search(row)
+    by = f" ({comm[1]})" if comm else ""
+    return f"{source} {target}:{match['class']} {{ {match['perms']} }}{by}"
 
 
 def domains(facts: Facts) -> list[tuple[str, str]]:
@@ -88,5 +104,5 @@ def test_no_denial(facts: Facts) -> None:
     """SELinux has denied nothing since the boot, this look at the machine included."""
     rows = facts.good("denials").lines
     assert any(POLICY_LOAD.search(row) for row in rows), "no audit record could be read at all"
-    denied = sorted({row for row in rows if DENIAL.search(row)})
-    assert not denied, f"{len(denied)} denials: {' | '.join(denied)}"
+    denied = sorted({summary(row) for row in rows if DENIAL.search(row)})
+    assert not denied, f"denied: {'; '.join(denied)}"

@@ -14,6 +14,7 @@ LINTERS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
+    ("mypy", "verify"),  # apart: a suite has a conftest of its own, as tests/ has
     ("lint-imports", "--no-cache"),
 )
 

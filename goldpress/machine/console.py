@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,13 @@ FINGERPRINT = re.compile(
 )
 FAILED_UNIT = re.compile(r"\[\s*FAILED\s*\] Failed to (?:start|mount|listen on) (.+?)\.?$")
 UNIT_NAME = re.compile(r"^(\S+\.[a-z]+)(?: - .*)?$")
+#: systemd shortens the line above to the console's width; this one follows it, with the name.
+SEE_UNIT = re.compile(r"^See 'systemctl status (\S+?)' for details\.$")
+IDENTITY_UNIT = re.compile(r"^goldpress-.*\.service$")
+LOGIN_PROMPT = re.compile(r"^\S+ login: ?")
+DENIAL = re.compile(r"avc: +denied .*")
 TAIL_LINES = 15
+DENIALS_SHOWN = 5
 
 #: What ends a boot for good, and what it means. Tried on each line, also on an unfinished one:
 #: a prompt has no line end.
@@ -61,21 +68,32 @@ class Console:
 
     def fatal(self) -> str | None:
         """Why this boot cannot succeed any more, or None."""
-        for row in self.shown:
+        shown = self.shown
+        for row in shown:
             for pattern, meaning in FATAL:
                 if pattern.search(row):
                     return f"{meaning}: {row.strip()}"
+        # Without a host key nobody gets in. The login prompt comes at the end of the start-up:
+        # by then the console shows what else failed, which is often the cause.
+        failed = [unit for unit in self.failed_units() if IDENTITY_UNIT.match(unit)]
+        if failed and any(LOGIN_PROMPT.match(row) for row in shown):
+            return f"it has no identity: {', '.join(failed)} failed"
         return None
 
     def failed_units(self) -> list[str]:
         """The units that systemd reported as failed, in order, each once."""
         found: dict[str, None] = {}
-        for row in self.shown:
+        shown = self.shown
+        for row, following in itertools.pairwise([*shown, ""]):
             if match := FAILED_UNIT.search(row):
                 text = match.group(1)
-                name = UNIT_NAME.match(text)
+                name = SEE_UNIT.match(following) or UNIT_NAME.match(text)
                 found[name.group(1) if name else text] = None
         return list(found)
+
+    def denials(self) -> list[str]:
+        """What SELinux denied before the audit daemon took the messages over."""
+        return [match.group() for row in self.shown if (match := DENIAL.search(row))]
 
     def tail(self, count: int = TAIL_LINES) -> list[str]:
         """The last lines that say something."""
@@ -89,9 +107,13 @@ def plain(raw: bytes) -> str:
 
 
 def report(console: Console) -> str:
-    """What to show of a console below an error: failed units, last lines, where the log is."""
+    """What to show of a console below an error: failures, last lines, where the log is."""
     units = console.failed_units()
     rows = [f"failed units: {', '.join(units)}"] if units else []
+    if denials := console.denials():
+        rows.append(f"SELinux denials on the console: {len(denials)}, the last:")
+        rows += [f"  | {row}" for row in denials[-DENIALS_SHOWN:]]
+        rows.append("its last lines:")
     tail = console.tail()
     rows += [f"  | {row}" for row in tail] if tail else ["  | (the console is empty)"]
     rows.append(f"the whole console: {console.path}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ BACKOFF_SECONDS = 1.0
 PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_REDIRECTS = 5
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 
 def checked_href(href: str) -> str:
     """`href` if it stays inside its repository. Raises ValueError for any other."""
@@ -35,7 +38,7 @@ def checked_href(href: str) -> str:
     wrong = (
         not href
         or "\\" in plain
-        or any(ord(c) < 0x20 or ord(c) == 0x7F for c in plain)  # noqa: PLR2004 - ASCII
+        or _CONTROL.search(plain)
         or ":" in parts[0]
         or parts[0] == ""
         or any(part in {"", ".", ".."} for part in parts)
@@ -164,9 +167,23 @@ class Fetcher:
                     yield response
                     return
             finally:
-                response.release_conn()
+                # What was read to its end gave its connection back already.
+                response.close()
             url = redirected(url, target)
         raise MissingError(f"{url}: more than {MAX_REDIRECTS} redirects")
+
+
+@contextmanager
+def fetching(fetcher: Fetcher | None) -> Iterator[Fetcher]:
+    """The caller's fetcher, or one whose connections are closed at the end."""
+    if fetcher is not None:
+        yield fetcher
+        return
+    own = Fetcher()
+    try:
+        yield own
+    finally:
+        own.pool.clear()
 
 
 def _file_chunks(path: Path) -> Iterator[bytes]:

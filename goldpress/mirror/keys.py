@@ -9,7 +9,7 @@ from pathlib import Path
 from goldpress.distribution import Distribution, Signers
 from goldpress.errors import MissingError, TrustError
 from goldpress.host.run import run
-from goldpress.mirror.fetch import Fetcher
+from goldpress.mirror.fetch import Fetcher, fetching
 
 MAX_KEY_BYTES = 1 << 20
 
@@ -102,14 +102,14 @@ def bring_keys(
     distribution: Distribution, directory: Path, *, fetcher: Fetcher | None = None
 ) -> Signers:
     """Bring every key of a distribution into `directory`, each checked by its fingerprint."""
-    fetcher = fetcher or Fetcher()
     for key in distribution.keys:
         target = key_path(directory, key.fingerprint)
         if target.is_file():
             continue
         scratch = target.with_suffix(".new")
         try:
-            fetcher.fetch(key.url, scratch, limit=MAX_KEY_BYTES)
+            with fetching(fetcher) as fetch:
+                fetch.fetch(key.url, scratch, limit=MAX_KEY_BYTES)
             found = [known.fingerprint for known in keys_in(scratch)]
             if found != [key.fingerprint]:
                 raise TrustError(

@@ -6,7 +6,7 @@ A snapshot has no date: two that saw the same are the same document, with the sa
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,9 +14,9 @@ from typing import Any, Self
 from goldpress.digest import digest_of, sha256_file
 from goldpress.distribution import Distribution, Repository
 from goldpress.errors import DocumentError, MissingError, TrustError
-from goldpress.mirror.fetch import Fetcher, location
+from goldpress.mirror.fetch import Fetcher, fetching, location
 from goldpress.mirror.opened import opened
-from goldpress.mirror.primary import read_primary
+from goldpress.mirror.primary import AvailablePackage, read_primary
 from goldpress.mirror.repomd import HREF, MAX_REPOMD_BYTES, MetadataFile, read_repomd
 from goldpress.store import Store
 
@@ -64,6 +64,11 @@ class RepositorySnapshot:
                 hint="delete it and run `./inv mirror.sync`",
             )
         yield from opened(path, name=name)
+
+    def read_packages(self, store: Store) -> Iterator[AvailablePackage]:
+        """Every package that the repository offers, read strictly; raises as `open` does."""
+        name = f"{self.id}/primary"
+        return read_primary(self.open(store, "primary"), repository=self.id, name=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +124,20 @@ class Snapshot:
         except (KeyError, TypeError, AttributeError) as error:
             raise DocumentError(f"not a snapshot of packages: {error}") from None
 
+    def packages(self, store: Store, sha256s: Iterable[str]) -> tuple[AvailablePackage, ...]:
+        """The packages with these sha256s, sorted by NEVRA; those it does not offer are left out.
+
+        This is how the packages of a lock are found again, whatever a resolution would choose.
+        """
+        wanted = set(sha256s)
+        found = {
+            package.sha256: package
+            for repository in self.repositories
+            for package in repository.read_packages(store)
+            if package.sha256 in wanted
+        }
+        return tuple(sorted(found.values(), key=lambda package: package.nevra))
+
     @classmethod
     def read(cls, store: Store, digest: str) -> Self:
         """The snapshot of this digest. Raises MissingError when the store has none."""
@@ -148,16 +167,18 @@ def take_snapshot(
     unknown = set(sources) ^ {repository.id for repository in repositories}
     if unknown:
         raise MissingError(f"{distribution.id}: no repository and source for {sorted(unknown)}")
-    fetcher = fetcher or Fetcher()
+    counted = _counted(store, ref_name(distribution.id, arch))
+    with fetching(fetcher) as fetch:
+        taken = tuple(
+            _take(store, repository, sources[repository.id], fetch, counted)
+            for repository in sorted(repositories, key=lambda r: r.id)
+        )
     snapshot = Snapshot(
         distribution=distribution.id,
         stand_in=distribution.stand_in,
         platform=distribution.platform,
         arch=arch,
-        repositories=tuple(
-            _take(store, repository, sources[repository.id], fetcher)
-            for repository in sorted(repositories, key=lambda r: r.id)
-        ),
+        repositories=taken,
     )
     digest = store.put_document(KIND, snapshot.document())
     store.set_ref(KIND, ref_name(distribution.id, arch), digest)
@@ -174,8 +195,25 @@ def newest_snapshot(store: Store, distribution: str, arch: str) -> Snapshot:
     return Snapshot.read(store, digest)
 
 
+def _counted(store: Store, name: str) -> dict[str, int]:
+    """How many packages the newest snapshot counted, by the sha256 of their primary metadata."""
+    digest = store.get_ref(KIND, name)
+    if digest is None:
+        return {}
+    try:
+        before = Snapshot.read(store, digest)
+    except (DocumentError, MissingError):
+        # Counting anew costs seconds; an older form of snapshot is no reason to stop.
+        return {}
+    return {row.metadata["primary"].sha256: row.packages for row in before.repositories}
+
+
 def _take(
-    store: Store, repository: Repository, source: str | Path, fetcher: Fetcher
+    store: Store,
+    repository: Repository,
+    source: str | Path,
+    fetcher: Fetcher,
+    counted: Mapping[str, int],
 ) -> RepositorySnapshot:
     address = location(source, HREF)
     scratch = store.root / "tmp" / secrets.token_hex(8)
@@ -200,7 +238,10 @@ def _take(
         },
         packages=0,
     )
-    count = sum(1 for _ in read_primary(taken.open(store, "primary"), repository=repository.id))
+    count = counted.get(taken.metadata["primary"].sha256)
+    if count is None:
+        # The whole file is read once, strictly; later readers may rely on it.
+        count = sum(1 for _ in taken.read_packages(store))
     if count == 0:
         raise TrustError(f"{address}: the repository is empty")
     return RepositorySnapshot(**{**vars(taken), "packages": count})

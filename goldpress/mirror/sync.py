@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from goldpress.errors import MissingError
-from goldpress.mirror.fetch import Fetcher, local_base, location
+from goldpress.mirror.fetch import Fetcher, fetching, local_base, location
 from goldpress.mirror.snapshot import Snapshot
 from goldpress.progress import step
 from goldpress.store import Store
@@ -52,7 +53,6 @@ def keep_packages(
     brought again (its bytes are hashed before each use, by `mirror.trust`). Raises MissingError
     or TrustError for the first that cannot be had as promised; what came before it is kept.
     """
-    fetcher = fetcher or Fetcher()
     known = {repository.id for repository in snapshot.repositories}
     rows = sorted({Wanted(*row) for row in wanted}, key=lambda row: (-row.size, row.sha256))
     for row in rows:
@@ -65,27 +65,39 @@ def keep_packages(
     total = sum(row.size for row in missing)
     done = 0
 
-    def bring(row: Wanted) -> int:
-        fetcher.fetch(
-            location(sources[row.repository], row.href),
-            store.package_path(row.sha256),
-            limit=MAX_PACKAGE_BYTES,
-            sha256=row.sha256,
-            size=row.size,
-        )
-        return row.size
-
     if missing:
         remote = any(local_base(sources[row.repository]) is None for row in missing)
-        with step("packages", f"{len(missing)} to bring, {_mb(total)}") as progress:
-            pool = ThreadPoolExecutor(max_workers=THREADS if remote else 2)
-            try:
-                for future in as_completed([pool.submit(bring, row) for row in missing]):
-                    done += future.result()
-                    progress.update(f"{_mb(done)} of {_mb(total)}")
-            finally:
-                pool.shutdown(cancel_futures=True)
+        with (
+            step("packages", f"{len(missing)} to bring, {_mb(total)}") as progress,
+            fetching(fetcher) as fetch,
+            _workers(THREADS if remote else 2) as workers,
+        ):
+            work = [workers.submit(_bring, store, sources, fetch, row) for row in missing]
+            for future in as_completed(work):
+                done += future.result()
+                progress.update(f"{_mb(done)} of {_mb(total)}")
     return Kept(fetched=len(missing), bytes=done, present=len(rows) - len(missing))
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(max_workers=count)
+    try:
+        yield pool
+    finally:
+        # After a failure what has not begun never does.
+        pool.shutdown(cancel_futures=True)
+
+
+def _bring(store: Store, sources: Mapping[str, str | Path], fetcher: Fetcher, row: Wanted) -> int:
+    fetcher.fetch(
+        location(sources[row.repository], row.href),
+        store.package_path(row.sha256),
+        limit=MAX_PACKAGE_BYTES,
+        sha256=row.sha256,
+        size=row.size,
+    )
+    return row.size
 
 
 def _present(store: Store, row: Wanted) -> bool:

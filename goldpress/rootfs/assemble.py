@@ -31,7 +31,8 @@ PRESET = "/usr/lib/systemd/system-preset/00-goldpress.preset"
 RESIDUE = (
     "etc/ssh/ssh_host_*", "etc/*-", "etc/.pwd.lock", "etc/.updated", "var/.updated",
     "root/.*_history", "boot/*", "tmp/*", "tmp/.*", "run/*", "var/tmp/*", "var/cache/*",
-    "var/lib/dnf", "var/lib/systemd/random-seed", "var/lib/systemd/credential.secret", "var/lib/NetworkManager/*",
+    "var/lib/dnf",
+    "var/lib/systemd/random-seed", "var/lib/systemd/credential.secret", "var/lib/NetworkManager/*",
     "var/lib/dhclient/*", "var/lib/rpm-state", "var/lib/rpm", "var/spool/mail/*",
 )  # fmt: skip
 
@@ -72,10 +73,11 @@ def assemble(
 
 
 def fstab(var_uuid: str) -> str:
-    """File systems to mount: /var by the UUID that its content gave it."""
+    """File systems to mount: /var by the UUID that its content gave it, and /tmp in memory."""
     return (
         "# The root is named, and kept read-only, by the kernel command line.\n"
         f"PARTUUID={var_uuid} /var ext4 rw,nodev,nosuid 0 0\n"
+        "tmpfs /tmp tmpfs mode=1777,nodev,nosuid,noexec,size=25% 0 0\n"
     )
 
 

@@ -3,7 +3,7 @@
     {"wanted": [...], "packages": [{"name": ..., "version": ..., "sha256": ..., ...}]}
 
 is kept as `closure.json`. It answers without the network for as long as the table asks for the
-same packages; `--refresh` of the task, or removing the file, asks again.
+same packages; a refresh, or removing the file, asks again.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def chosen(text: str) -> tuple[str, ...]:
 
 def resolve(apt: Apt, wanted: Sequence[str]) -> Closure:
     """Ask the signed indexes for `wanted` and all that it depends on. Raises CommandError."""
-    apt.run("apt-get", "-qq", "update", what="update Debian's indexes")
+    apt.update()
     listing = apt.run(
         "apt-get", "-qq", "-y", "--print-uris", "install", *wanted, what="resolve Debian's packages"
     )
@@ -138,23 +138,33 @@ def kept(closure: Closure, table: Table) -> tuple[Deb, ...]:
     return tuple(deb for deb in closure.debs if deb.name in table.used)
 
 
-def download(apt: Apt, debs: Iterable[Deb], folder: Path) -> int:
-    """Fetch what `folder` lacks through apt, then judge every file. Returns how many were fetched.
+def missing(debs: Iterable[Deb], folder: Path) -> tuple[Deb, ...]:
+    """The packages whose files `folder` lacks, or holds with other bytes than the index says."""
+    return tuple(deb for deb in debs if not _is_good(folder / deb.file_name, deb))
+
+
+def download(apt: Apt, debs: Iterable[Deb], folder: Path) -> None:
+    """Fetch `debs` into `folder` through apt, then judge every file.
 
     Raises CommandError when apt fails, TrustError when a file's bytes are not the index's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = tuple(debs)
-    missing = [d for d in wanted if not _is_good(folder / d.file_name, d)]
-    for deb in missing:
+    for deb in wanted:
         (folder / deb.file_name).unlink(missing_ok=True)
-    if missing:
-        names = [f"{deb.name}={deb.version}" for deb in missing]
-        apt.run("apt-get", "-qq", "download", *names, what="download Debian's packages", cwd=folder)
-    for deb in missing:
-        if not _is_good(folder / deb.file_name, deb):
-            raise TrustError(f"{deb.file_name}: its sha256 is not that of the signed index")
-    return len(missing)
+    if wanted:
+        apt.run(
+            "apt-get",
+            "-qq",
+            "download",
+            *(f"{deb.name}={deb.version}" for deb in wanted),
+            what="download Debian's packages",
+            cwd=folder,
+            hint="a version that the archive has dropped is replaced by choosing the set anew: "
+            "remove closure.json beside the downloads",
+        )
+    for deb in missing(wanted, folder):
+        raise TrustError(f"{deb.file_name}: its sha256 is not that of the signed index")
 
 
 def _is_good(path: Path, deb: Deb) -> bool:

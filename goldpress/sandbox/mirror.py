@@ -123,9 +123,15 @@ class Apt:
         (self.state / "sources.list").write_text(sources_text(sources))
         (self.state / "apt.conf").write_text(configuration_text(self.state))
 
-    def run(self, program: str, *args: str, what: str, cwd: Path | None = None) -> Completed:
+    def update(self) -> None:
+        """Fetch the signed indexes. Raises CommandError."""
+        self.run("apt-get", "-qq", "update", what="update Debian's indexes")
+
+    def run(
+        self, program: str, *args: str, what: str, cwd: Path | None = None, hint: str = ""
+    ) -> Completed:
         """Run an apt program under this configuration. Raises CommandError, host names removed."""
         done = run([program, "-c", self.state / "apt.conf", *args], cwd=cwd, check=False)
         if done.returncode != 0:
-            raise CommandError(redacted(failure_text(done, what=what)))
+            raise CommandError(redacted(failure_text(done, what=what)), hint=hint)
         return done

@@ -1,10 +1,15 @@
-"""Owns the SELinux policy of the sandbox: Debian's modules compiled into a store named targeted."""
+"""Owns the SELinux policy of the sandbox: Debian's modules compiled into a store named targeted.
+
+Compiling takes half a minute, and the table changes more often than the policy: the last compiled
+one is kept beside its key.
+"""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+from goldpress.digest import combined, sha256_file, short
 from goldpress.errors import BuildError
 from goldpress.host.run import run
 
@@ -30,10 +35,10 @@ def semodule_argv(root: Path, modules: list[Path]) -> list[str | Path]:
     return argv
 
 
-def compile_policy(debian: Path, extra: Path, root: Path) -> Path:
+def compile_policy(debian: Path, extra: Path, root: Path) -> None:
     """Compile every module of the unpacked selinux-policy-default, and `extra` (CIL), in `root`.
 
-    Returns `root`, which then holds /etc/selinux/targeted and /var/lib/selinux/targeted.
+    `root` then holds /etc/selinux/targeted and /var/lib/selinux/targeted, and nothing else.
     Raises BuildError without modules, CommandError when one does not link.
     """
     modules = sorted((debian / "usr/share/selinux" / DEBIAN_STORE).glob("*.pp.bz2"))
@@ -48,5 +53,27 @@ def compile_policy(debian: Path, extra: Path, root: Path) -> Path:
     run(semodule_argv(root, [*modules, extra]), what="compile the SELinux policy")
     for needless in ("semanage.conf", "config"):
         (settings / needless).unlink()
+    # libsemanage's workshop, and its locks.
     shutil.rmtree(root / "var/lib/selinux/final", ignore_errors=True)
-    return root
+    for lock in (root / "var/lib/selinux" / STORE).glob("*.LOCK"):
+        lock.unlink()
+
+
+def policy_key(deb: Path, extra: Path) -> str:
+    """What a compiled policy follows from, as twelve hex digits."""
+    code = Path(__file__)
+    return short(combined({p.name: sha256_file(p) for p in (deb, extra, code)}))
+
+
+def kept_policy(kept: Path, key: str, *, debian: Path, extra: Path, scratch: Path) -> Path:
+    """The compiled policy of `key` below `kept`, compiled in `scratch` first when it is not there.
+
+    Only the newest is kept. Raises as compile_policy does.
+    """
+    final = kept / key
+    if not final.is_dir():
+        compile_policy(debian, extra, scratch)
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        scratch.rename(final)
+    return final

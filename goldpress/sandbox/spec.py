@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldpress.sandbox.assembly import Content
+from goldpress.sandbox.layout import Content
 from goldpress.sandbox.table import Package
 
 SUMMARY = "Sandbox stand-in:"
@@ -65,9 +65,13 @@ def file_line(path: str, rpm: Rpm) -> str:
     mode, user, group = rpm.content.owners[path].split()
     if entry.kind == "link":
         return escaped(path)
-    marks = ["%dir"] if entry.kind == "dir" else []
+    marks = ["%ghost"] if path in rpm.package.ghosts else []
+    if entry.kind == "dir":
+        marks.append("%dir")
     if entry.kind == "file" and path.startswith("/etc/"):
         marks.append("%config(noreplace)")
+    if path in rpm.package.unverified:
+        marks.append("%verify(not md5 size mtime)")
     if path in rpm.package.docs:
         marks.append("%doc")
     if caps := rpm.package.capabilities.get(path):
@@ -79,6 +83,8 @@ def files_text(rpm: Rpm) -> str:
     """The file list of a package, sorted by path."""
     lines = [file_line(path, rpm) for path in sorted(rpm.content.entries)]
     for path, text in sorted(rpm.package.ghosts.items()):
+        if path in rpm.content.entries:
+            continue
         mode, user, group = text.split()
         lines.append(f"%ghost %attr({mode}, {user}, {group}) {escaped(path)}")
     return "".join(f"{line}\n" for line in lines)
@@ -138,8 +144,3 @@ def spec_text(rpms: Sequence[Rpm], *, tree: Path, lists: Path) -> str:
     """The whole spec; the file list of NAME is expected at `lists`/NAME."""
     head = _HEAD.format(summary=SUMMARY, vendor=VENDOR, tree=tree)
     return head + "".join(package_text(rpm, file_list=lists / rpm.name) for rpm in rpms)
-
-
-def by_name(rpms: Sequence[Rpm]) -> Mapping[str, Rpm]:
-    """Package name -> package."""
-    return {rpm.name: rpm for rpm in rpms}

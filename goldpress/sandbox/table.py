@@ -12,16 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
+from goldpress import document
 from goldpress.errors import DocumentError
 
 KERNEL_MARK = "@KERNEL@"
@@ -68,15 +61,12 @@ PackageName = Annotated[str, AfterValidator(_package_name)]
 Reason = Annotated[str, Field(min_length=8)]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Part(_Document):
+class Part(document.Part):
     """A Debian package, or those of its paths that match `paths`."""
 
     deb: str
-    paths: tuple[TreePath, ...] = ()
+    # Not strict: what the validator below hands on is not JSON any more, and a list is no tuple.
+    paths: tuple[TreePath, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -84,32 +74,37 @@ class Part(_Document):
         return {"deb": value} if isinstance(value, str) else value
 
 
-class Package(_Document):
+class Package(document.Part):
     """One CentOS package: what it is made of and what is changed on the way.
 
     Applied in this order: `parts`, `concatenates`, `removes`, `moves`, `links`, `directories`,
     `files`. `moves` takes a file or a whole directory. `concatenates` maps a new file to the glob
     of the files that it joins. `files` are fix-ups kept beside the table; they replace.
+
+    `ghosts` are owned and not unpacked; `unverified` change once installed, and `rpm --verify` is
+    told so. `users` maps a file of sysusers.d to its lines, made before the package is unpacked;
+    `units` are preset. `no_counterpart` says why the name is not one of CentOS's.
     """
 
     parts: tuple[Part, ...] = ()
     version: str = ""
-    concatenates: dict[TreePath, TreePath] = {}
+    concatenates: dict[TreePath, TreePath] = Field(default_factory=dict)
     removes: tuple[TreePath, ...] = ()
-    moves: dict[TreePath, TreePath] = {}
-    links: dict[TreePath, str] = {}
-    directories: dict[TreePath, Ownership] = {}
+    moves: dict[TreePath, TreePath] = Field(default_factory=dict)
+    links: dict[TreePath, str] = Field(default_factory=dict)
+    directories: dict[TreePath, Ownership] = Field(default_factory=dict)
     files: tuple[TreePath, ...] = ()
-    attrs: dict[TreePath, Ownership] = {}
-    capabilities: dict[TreePath, str] = {}
-    ghosts: dict[TreePath, Ownership] = {}
+    attrs: dict[TreePath, Ownership] = Field(default_factory=dict)
+    capabilities: dict[TreePath, str] = Field(default_factory=dict)
+    ghosts: dict[TreePath, Ownership] = Field(default_factory=dict)
     docs: tuple[TreePath, ...] = ()
+    unverified: tuple[TreePath, ...] = ()
     provides: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     without: tuple[PackageName, ...] = ()
-    users: dict[str, tuple[str, ...]] = {}
+    users: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     units: tuple[str, ...] = ()
-    scriptlets: dict[Directive, str] = {}
+    scriptlets: dict[Directive, str] = Field(default_factory=dict)
     no_counterpart: Reason | None = None
 
     @model_validator(mode="after")
@@ -119,7 +114,7 @@ class Package(_Document):
         return self
 
 
-class Table(_Document):
+class Table(document.Part):
     """The whole table.
 
     `dropped` and `roots` name Debian packages; of a dropped one, only what the `paths` of a part
@@ -127,7 +122,7 @@ class Table(_Document):
     """
 
     roots: tuple[str, ...] = ()
-    dropped: dict[str, Reason] = {}
+    dropped: dict[str, Reason] = Field(default_factory=dict)
     drop_paths: tuple[TreePath, ...] = ()
     packages: dict[PackageName, Package]
 
@@ -178,28 +173,25 @@ def _owners(packages: Mapping[str, Package]) -> dict[str, list[str]]:
     return owners
 
 
-def parse_table(text: str, *, source: str, kernel: str = KERNEL_MARK) -> Table:
-    """The table in `text`, with `kernel` in the place of the mark. Raises DocumentError."""
-    try:
-        value = yaml.safe_load(text.replace(KERNEL_MARK, kernel))
-    except yaml.YAMLError as error:
-        raise DocumentError(f"{source}: not YAML: {error}") from error
-    try:
-        return Table.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"]) or "the table"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise DocumentError(f"{source}: {where}: {first['msg']}{more}") from error
-
-
 def load_tables(folder: Path, *, kernel: str = KERNEL_MARK) -> Table:
-    """`packages.yaml` and `zoo.yaml` of `folder` as one table. Raises DocumentError."""
-    main, zoo = (
-        parse_table((folder / name).read_text(), source=name, kernel=kernel)
-        for name in ("packages.yaml", "zoo.yaml")
-    )
+    """`packages.yaml` and `zoo.yaml` of `folder` as one table, `kernel` in place of the mark.
+
+    Raises MissingError, DocumentError.
+    """
+    main, zoo = (_load(folder / name, kernel) for name in ("packages.yaml", "zoo.yaml"))
     both = sorted(main.packages.keys() & zoo.packages.keys())
     if both:
         raise DocumentError(f"zoo.yaml: packages.{both[0]}: is in packages.yaml already")
     return main.model_copy(update={"packages": {**main.packages, **zoo.packages}})
+
+
+def _load(path: Path, kernel: str) -> Table:
+    return document.parse(Table, _with_kernel(document.read_yaml(path), kernel), name=path.name)
+
+
+def _with_kernel(value: Any, kernel: str) -> Any:
+    if isinstance(value, dict):
+        return {_with_kernel(k, kernel): _with_kernel(v, kernel) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_kernel(item, kernel) for item in value]
+    return value.replace(KERNEL_MARK, kernel) if isinstance(value, str) else value

@@ -27,12 +27,18 @@ WORKERS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One path of a package. `source` is where its bytes are now; None for what is made of text."""
+    """One path of a package.
+
+    A link has its `target`; a file has its bytes at `source`, or is `text`. A `fixup` is a file of
+    ours: its own time says when somebody checked it out.
+    """
 
     kind: Kind
     mode: int
     source: Path | None = None
     target: str = ""
+    text: str = ""
+    fixup: bool = False
 
 
 Entries = dict[str, Entry]
@@ -53,8 +59,13 @@ def merged_target(path: str, target: str) -> str:
         return target
     if merged_path(path) == path:
         return target
-    absolute = merged_path(os.path.normpath(os.path.join(os.path.dirname(path), target)))
-    return os.path.relpath(absolute, os.path.dirname(merged_path(path)))
+    absolute = merged_path(os.path.normpath(f"{folder(path)}/{target}"))
+    return os.path.relpath(absolute, folder(merged_path(path)))
+
+
+def folder(path: str) -> str:
+    """The directory that `path` lies in; the root is ``/``."""
+    return path.rpartition("/")[0] or "/"
 
 
 def matcher(globs: Iterable[str]) -> re.Pattern[str]:
@@ -62,17 +73,17 @@ def matcher(globs: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(translate(glob) for glob in globs) or r"(?!)")
 
 
-def unpack_argv(deb: Path, folder: Path) -> list[str | Path]:
-    """How to unpack the files of `deb` into `folder`."""
-    return ["dpkg-deb", "--extract", deb, folder]
+def unpack_argv(deb: Path, root: Path) -> list[str | Path]:
+    """How to unpack the files of `deb` into `root`."""
+    return ["dpkg-deb", "--extract", deb, root]
 
 
-def unpack(debs: Mapping[str, Path], folder: Path) -> dict[str, Path]:
-    """Unpack each package below `folder`; package name -> its root. Raises CommandError."""
+def unpack(debs: Mapping[str, Path], below: Path) -> dict[str, Path]:
+    """Unpack each package in a folder `below`; package name -> its root. Raises CommandError."""
 
     def one(item: tuple[str, Path]) -> tuple[str, Path]:
         name, deb = item
-        root = folder / name
+        root = below / name
         root.mkdir(parents=True)
         run(unpack_argv(deb, root), what=f"unpack {deb.name}")
         return name, root
@@ -84,16 +95,16 @@ def unpack(debs: Mapping[str, Path], folder: Path) -> dict[str, Path]:
 def read_tree(root: Path) -> Entries:
     """Every path below `root`, merged. Raises BuildError when two paths become one."""
     entries: Entries = {}
-    for folder, dirs, files in os.walk(root):
+    for here, dirs, files in os.walk(root):
         for name in sorted(dirs + files):
-            place = Path(folder) / name
+            place = Path(here) / name
             path = "/" + place.relative_to(root).as_posix()
             found = place.lstat()
             mode = stat.S_IMODE(found.st_mode)
             merged = merged_path(path) if path.lstrip("/") not in MERGED else f"/usr{path}"
             if stat.S_ISLNK(found.st_mode):
                 entry = Entry(
-                    kind="link", mode=0o777, target=merged_target(path, os.readlink(place))
+                    kind="link", mode=0o777, target=merged_target(path, str(place.readlink()))
                 )
             elif stat.S_ISDIR(found.st_mode):
                 # A directory that its maker locked must not lock us out while it is here.

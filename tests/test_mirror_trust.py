@@ -1,0 +1,373 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from rpms import ExpectedPackage, Rpms, pooled
+
+from goldpress.distribution import Signers
+from goldpress.errors import MissingError, TrustError
+from goldpress.host.run import Completed
+from goldpress.lock import Lock, LockedPackage
+from goldpress.mirror import trust
+from goldpress.mirror.keys import PublicKey
+from goldpress.mirror.rpmkeys import checksig_argv, signers_in
+from goldpress.mirror.trust import check_packages, trusted
+from goldpress.store import Store
+
+GOOD = ("good-2:1.0-1.el9.noarch", "good-1.0-1.el9.src.rpm")
+NEEDED = ("needed-0:1.5-1.el9.noarch", "needed-1.5-1.el9.src.rpm")
+UNSIGNED = ("unsigned-0:1.0-1.el9.noarch", "unsigned-1.0-1.el9.src.rpm")
+OTHER = ("other-0:1.0-1.el9.noarch", "other-1.0-1.el9.src.rpm")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A store, a cache, and who may sign."""
+
+    store: Store
+    cache: Path
+    signers: Signers
+
+    def check(self, *packages: ExpectedPackage) -> dict[str, str]:
+        return check_packages(self.store, packages, self.signers, self.cache)
+
+    def refusal(self, *packages: ExpectedPackage) -> str:
+        with pytest.raises(TrustError) as caught:
+            self.check(*packages)
+        return str(caught.value)
+
+
+@pytest.fixture
+def place(tmp_path: Path, rpms: Rpms) -> Place:
+    return Place(Store(root=tmp_path / "store"), tmp_path / "cache", rpms.key.signers)
+
+
+@pytest.fixture
+def good(place: Place, rpms: Rpms) -> ExpectedPackage:
+    return pooled(place.store, rpms.good, *GOOD)
+
+
+@pytest.fixture
+def needed(place: Place, rpms: Rpms) -> ExpectedPackage:
+    return pooled(place.store, rpms.needed, *NEEDED)
+
+
+def spoiled(tmp_path: Path, path: Path, data: bytes) -> Path:
+    target = tmp_path / path.name
+    target.write_bytes(data)
+    return target
+
+
+def flipped(data: bytes, position: int) -> bytes:
+    changed = bytearray(data)
+    changed[position] ^= 1
+    return bytes(changed)
+
+
+def lock_of(rpms: Rpms, *packages: ExpectedPackage) -> Lock:
+    rows = []
+    for package in packages:
+        name, _, rest = package.nevra.rpartition("-")
+        name, _, epoch_version = name.rpartition("-")
+        epoch, _, version = epoch_version.partition(":")
+        release, _, arch = rest.rpartition(".")
+        rows.append(
+            LockedPackage(
+                name=name,
+                epoch=int(epoch),
+                version=version,
+                release=release,
+                arch=arch,
+                sha256=package.sha256,
+                size=package.size,
+                repository="base",
+                source_rpm=package.source_rpm,
+                signer=rpms.key.fingerprint,
+                why=("asked for",),
+            )
+        )
+    return Lock(
+        distribution="test-9",
+        stand_in=False,
+        arch="x86_64",
+        platform="el9",
+        snapshot=f"sha256:{'0' * 64}",
+        request_sha256="0" * 64,
+        resolver="none",
+        source_date_epoch=1700000000,
+        modules={},
+        packages=tuple(rows),
+    )
+
+
+def test_good_packages_have_a_signer(
+    place: Place, rpms: Rpms, good: ExpectedPackage, needed: ExpectedPackage
+) -> None:
+    assert place.check(good, needed) == {
+        good.sha256: rpms.key.fingerprint,
+        needed.sha256: rpms.key.fingerprint,
+    }
+
+
+def test_a_lock_becomes_trusted_packages_in_its_order(
+    place: Place, rpms: Rpms, good: ExpectedPackage, needed: ExpectedPackage
+) -> None:
+    lock = lock_of(rpms, needed, good)
+    found = trusted(place.store, lock, place.signers, place.cache)
+    assert found.lock == lock
+    assert found.paths == tuple(place.store.package_path(p.sha256) for p in (good, needed))
+
+
+def test_a_second_look_only_hashes(
+    place: Place,
+    good: ExpectedPackage,
+    needed: ExpectedPackage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = place.check(good)
+
+    def never(*_: object) -> None:
+        raise AssertionError("looked again")
+
+    monkeypatch.setattr(trust, "look", never)
+    assert place.check(good) == first
+    with pytest.raises(AssertionError, match="looked again"):
+        place.check(good, needed)
+
+
+def test_a_second_look_still_hashes(place: Place, good: ExpectedPackage) -> None:
+    place.check(good)
+    path = place.store.package_path(good.sha256)
+    path.write_bytes(flipped(path.read_bytes(), -1))
+    said = place.refusal(good)
+    assert said.startswith("good-2:1.0-1.el9.noarch: sha256 is ")
+    assert said.endswith(f", expected {good.sha256}\n  delete {path} and run `./inv mirror.sync`")
+
+
+def test_a_second_look_still_compares_names(place: Place, good: ExpectedPackage) -> None:
+    place.check(good)
+    said = place.refusal(replace(good, nevra="good-0:9.9-1.el9.noarch"))
+    assert "good-0:9.9-1.el9.noarch: the file is really good-2:1.0-1.el9.noarch" in said
+
+
+def test_another_set_of_keys_looks_anew(place: Place, rpms: Rpms, good: ExpectedPackage) -> None:
+    place.check(good)
+    said = replace(place, signers=rpms.other_key.signers).refusal(good)
+    assert "good-2:1.0-1.el9.noarch: signed by a key with the id" in said
+
+
+def test_a_record_that_cannot_be_read_is_made_anew(
+    place: Place, rpms: Rpms, good: ExpectedPackage
+) -> None:
+    place.check(good)
+    (record,) = place.cache.glob("*/verdicts.json")
+    record.write_text('{"x": [')
+    assert place.check(good) == {good.sha256: rpms.key.fingerprint}
+    assert list(json.loads(record.read_bytes())) == [good.sha256]
+
+
+def test_an_unsigned_package_is_refused(place: Place, rpms: Rpms, good: ExpectedPackage) -> None:
+    unsigned = pooled(place.store, rpms.unsigned, *UNSIGNED)
+    assert place.refusal(good, unsigned) == (
+        "unsigned-0:1.0-1.el9.noarch: not signed; expected a signature by "
+        f"{rpms.key.fingerprint}\n  the repository offers what its distributor did not sign: "
+        "do not build from it"
+    )
+
+
+def test_a_package_signed_by_another_key_is_refused(place: Place, rpms: Rpms) -> None:
+    other = pooled(place.store, rpms.other, *OTHER)
+    key_id = rpms.other_key.fingerprint[-8:].lower()
+    assert place.refusal(other) == (
+        f"other-0:1.0-1.el9.noarch: signed by a key with the id {key_id}; expected "
+        f"{rpms.key.fingerprint}\n  if the distributor changed keys, name the new one in "
+        "`rpm-mirror/`"
+    )
+
+
+# The first 4.9 kB are mostly space that rpm reserves in the signature header; no signature covers
+# it and nothing reads it. The lock's sha256 covers it.
+@pytest.mark.parametrize("position", [-1, -40, 5000, 5400])
+def test_a_flipped_byte_is_refused_even_where_metadata_agrees(
+    place: Place, rpms: Rpms, tmp_path: Path, position: int
+) -> None:
+    data = flipped(rpms.good.read_bytes(), position)
+    bad = pooled(place.store, spoiled(tmp_path, rpms.good, data), *GOOD)
+    said = place.refusal(bad)
+    assert said.startswith("good-2:1.0-1.el9.noarch: damaged: ")
+    assert said.endswith("\n  delete the file in the pool and run `./inv mirror.sync`")
+
+
+@pytest.mark.parametrize("size", [0, 50, 200, 2000, -1])
+def test_a_truncated_file_is_refused_even_where_metadata_agrees(
+    place: Place, rpms: Rpms, tmp_path: Path, size: int
+) -> None:
+    bad = pooled(place.store, spoiled(tmp_path, rpms.good, rpms.good.read_bytes()[:size]), *GOOD)
+    assert place.refusal(bad).startswith("good-2:1.0-1.el9.noarch: damaged")
+
+
+def test_a_truncated_file_is_told_by_its_size(place: Place, good: ExpectedPackage) -> None:
+    path = place.store.package_path(good.sha256)
+    path.write_bytes(path.read_bytes()[:-1])
+    said = place.refusal(good)
+    assert f"good-2:1.0-1.el9.noarch: {good.size - 1} bytes, expected {good.size}" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"nevra": "evil-2:1.0-1.el9.noarch"},
+            "evil-2:1.0-1.el9.noarch: the file is really good-2:1.0-1.el9.noarch",
+        ),
+        (
+            {"nevra": "good-0:1.0-1.el9.noarch"},
+            "good-0:1.0-1.el9.noarch: the file is really good-2:1.0-1.el9.noarch",
+        ),
+        (
+            {"nevra": "good-2:1.0-1.el9.x86_64"},
+            "good-2:1.0-1.el9.x86_64: the file is really good-2:1.0-1.el9.noarch",
+        ),
+        (
+            {"source_rpm": "other-1.0-1.el9.src.rpm"},
+            "good-2:1.0-1.el9.noarch: built from good-1.0-1.el9.src.rpm, expected other-1.0",
+        ),
+    ],
+)
+def test_a_header_that_says_something_else_is_refused(
+    place: Place, good: ExpectedPackage, change: dict[str, str], message: str
+) -> None:
+    said = place.refusal(replace(good, **change))  # type: ignore[arg-type]
+    assert said.startswith(message)
+    assert said.endswith("\n  the repository's metadata is wrong or forged: do not build from it")
+
+
+def test_packages_that_are_not_in_the_pool_are_missing(
+    place: Place, good: ExpectedPackage, needed: ExpectedPackage
+) -> None:
+    for package in (good, needed):
+        place.store.package_path(package.sha256).unlink()
+    with pytest.raises(MissingError) as caught:
+        place.check(good, needed)
+    assert str(caught.value) == (
+        "good-2:1.0-1.el9.noarch and 1 more: not in the pool\n  run `./inv mirror.sync`"
+    )
+
+
+def test_another_signer_than_the_locked_one_is_refused(
+    place: Place, rpms: Rpms, good: ExpectedPackage
+) -> None:
+    lock = lock_of(rpms, good)
+    lock = replace(lock, packages=(replace(lock.packages[0], signer="F" * 40),))
+    with pytest.raises(TrustError) as caught:
+        trusted(place.store, lock, place.signers, place.cache)
+    assert (
+        f"good-2:1.0-1.el9.noarch: signed by {rpms.key.fingerprint}, expected {'F' * 40} as locked"
+        in str(caught.value)
+    )
+
+
+def test_nothing_is_recorded_of_a_batch_with_a_bad_package(
+    place: Place, rpms: Rpms, good: ExpectedPackage
+) -> None:
+    unsigned = pooled(place.store, rpms.unsigned, *UNSIGNED)
+    place.refusal(good, unsigned)
+    assert list(place.cache.glob("*/verdicts.json")) == []
+
+
+def test_many_packages_go_in_batches(
+    place: Place,
+    good: ExpectedPackage,
+    needed: ExpectedPackage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trust, "BATCH", 1)
+    assert len(place.check(good, needed)) == 2
+    assert sorted(p.name for p in place.cache.glob("*/*")) == ["rpmdb", "verdicts.json"]
+
+
+def test_unsigned_would_pass_without_the_level() -> None:
+    argv = checksig_argv(Path("/db"), [Path("/a.rpm")])
+    assert argv[argv.index("--define") + 1] == "_pkgverify_level all"
+
+
+KEY = PublicKey(fingerprint="C" * 32 + "8483C65D", signing=("C" * 32 + "8483C65D",))
+FILE = Path("/pool/a.rpm")
+SEEN = """\
+/pool/a.rpm:
+    Header V3 RSA/SHA256 Signature, key ID 8483c65d: OK
+    Header SHA256 digest: OK
+    Header SHA1 digest: OK
+    Payload SHA256 digest: OK
+    V3 RSA/SHA256 Signature, key ID 8483c65d: OK
+    MD5 digest: OK
+"""
+
+
+def signer(text: str, *keys: PublicKey, returncode: int = 0) -> str:
+    done = Completed(argv=("rpmkeys",), returncode=returncode, stdout=text.encode(), stderr=b"E")
+    return signers_in(done, {FILE: "a-0:1-1.noarch"}, keys or (KEY,))[FILE]
+
+
+def test_signatures_of_version_3_as_centos_has_them_are_read() -> None:
+    assert signer(SEEN) == KEY.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (SEEN.replace("ID 8483c65d: OK", "ID 8483c65d: BAD", 1), "a-0:1-1.noarch: damaged: Header"),
+        (SEEN.replace("ID 8483c65d: OK", "ID 8483c65d: NOTTRUSTED"), "damaged: Header V3 RSA"),
+        (SEEN.replace("8483c65d", "deadbeef"), "0 allowed keys have the id deadbeef, expected one"),
+        (SEEN.replace("    Payload SHA256 digest: OK\n", ""), "a digest of the header or the payl"),
+        (SEEN.replace("    Header SHA256 digest: OK\n", ""), "a digest of the header or the payl"),
+        (SEEN.replace("MD5 digest: OK", "MD5 digest: BAD"), "damaged: MD5 digest: BAD"),
+        ("/pool/a.rpm:\n", "a-0:1-1.noarch: damaged: E; expected a whole RPM file"),
+        ("", "a-0:1-1.noarch: damaged: E; expected a whole RPM file"),
+        (SEEN.replace("Signature, key", "Seal, key"), "a-0:1-1.noarch: not signed"),
+    ],
+)
+def test_anything_else_that_rpm_says_is_a_refusal(text: str, message: str) -> None:
+    with pytest.raises(TrustError) as caught:
+        signer(text)
+    assert message in str(caught.value)
+
+
+def test_rpm_has_the_last_word() -> None:
+    with pytest.raises(TrustError, match="packages were refused: rpmkeys: exit status 1"):
+        signer(SEEN, returncode=1)
+
+
+def test_two_allowed_keys_with_one_id_decide_nothing() -> None:
+    other = PublicKey(fingerprint="D" * 32 + "8483C65D", signing=("D" * 32 + "8483C65D",))
+    with pytest.raises(TrustError, match="2 allowed keys have the id 8483c65d, expected one"):
+        signer(SEEN, KEY, other)
+
+
+def test_a_package_has_one_signer() -> None:
+    other = PublicKey(fingerprint="D" * 40, signing=("D" * 40,))
+    text = SEEN.replace(
+        "    V3 RSA/SHA256 Signature, key ID 8483c65d",
+        "    V3 RSA/SHA256 Signature, key ID dddddddd",
+    )
+    with pytest.raises(TrustError, match=f"signed by several keys: {KEY.fingerprint}, {'D' * 40}"):
+        signer(text, KEY, other)
+
+
+def test_a_source_package_is_no_package(place: Place, rpms: Rpms) -> None:
+    nevra = "needed-0:1.5-1.el9.noarch"
+    source = pooled(place.store, rpms.source, nevra, "needed-1.5-1.el9.src.rpm")
+    assert place.refusal(source).startswith(
+        f"{nevra}: built from nothing (a source package), expected needed-1.5-1.el9.src.rpm"
+    )
+
+
+def test_the_store_may_be_anywhere(tmp_path: Path, rpms: Rpms) -> None:
+    odd = Place(Store(root=tmp_path / "a b: c"), tmp_path / "d e", rpms.key.signers)
+    package = pooled(odd.store, rpms.good, *GOOD)
+    assert odd.check(package)
+    shutil.rmtree(odd.cache)
