@@ -85,7 +85,7 @@ def _change(name: str, package: Package, entries: Entries) -> Entries:
         entries = left
     for old, new in package.moves.items():
         entries = _moved(name, entries, old, new)
-    for path, to in package.links.items():
+    for path, to in {**package.links, **package.bridges}.items():
         below = any(other.startswith(f"{path}/") for other in entries)
         if below or (path in entries and entries[path].kind != "dir"):
             raise BuildError(f"{name}: {path} is there already, the link to {to} has no place")
@@ -102,7 +102,9 @@ def _moved(name: str, entries: Entries, old: str, new: str) -> Entries:
         if path == old or path.startswith(old + "/"):
             moved[new + path[len(old) :]] = entry
     if not moved:
-        raise BuildError(f"{name}: nothing to move at {old}", hint="correct `moves`")
+        raise BuildError(
+            f"{name}: nothing to move at {old}", hint="correct `moves` in packages.yaml"
+        )
     left = {p: e for p, e in entries.items() if p != old and not p.startswith(old + "/")}
     clash = sorted(p for p, e in moved.items() if p in left and e.kind != "dir")
     if clash:

@@ -81,6 +81,7 @@ class Package(document.Part):
     `files`. `moves` takes a file or a whole directory. `concatenates` maps a new file to the glob
     of the files that it joins. `files` are fix-ups kept beside the table; they replace.
 
+    `bridges` are links at places that Debian's programs have compiled in and CentOS has nothing at.
     `ghosts` are owned and not unpacked; `unverified` change once installed, and `rpm --verify` is
     told so. `users` maps a file of sysusers.d to its lines, made before the package is unpacked;
     `units` are preset. `no_counterpart` says why the name is not one of CentOS's.
@@ -92,6 +93,7 @@ class Package(document.Part):
     removes: tuple[TreePath, ...] = ()
     moves: dict[TreePath, TreePath] = Field(default_factory=dict)
     links: dict[TreePath, str] = Field(default_factory=dict)
+    bridges: dict[TreePath, str] = Field(default_factory=dict)
     directories: dict[TreePath, Ownership] = Field(default_factory=dict)
     files: tuple[TreePath, ...] = ()
     attrs: dict[TreePath, Ownership] = Field(default_factory=dict)
