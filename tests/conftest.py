@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from centos import Metadata, read_metadata
 
 REAL_METADATA = "GOLDPRESS_REAL_METADATA"
 
@@ -18,8 +19,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def real_metadata() -> Path:
-    """The folder with real CentOS metadata; for tests with the marker `metadata`."""
-    return Path(os.environ[REAL_METADATA])
+    """Real CentOS Stream 9 repositories' metadata; for tests with the marker `metadata`."""
+    return Path(os.environ[REAL_METADATA]) / "centos-stream-9"
+
+
+@pytest.fixture(scope="session")
+def metadata(real_metadata: Path) -> Metadata:
+    """The same, as names and owners of paths."""
+    return read_metadata(real_metadata)
+
+
+@pytest.fixture(scope="session")
+def real_policies() -> Path:
+    """The names in the real SELinux policies, c9s.json and c10s.json; marker `metadata`."""
+    return Path(os.environ[REAL_METADATA]) / "selinux"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -81,7 +81,7 @@ def test_interrupted_in_every_stage_then_finished(press: Press, tmp_path: Path) 
 
 @pytest.mark.parametrize("mib", [150, 500, 900])
 def test_a_full_disk_is_said_and_nothing_is_left(press: Press, tmp_path: Path, mib: int) -> None:
-    assert press.press()
+    press.press()  # so that only the stages apart need room
     assert os.geteuid() == 0, "needs root: a small file system is mounted"
     small = tmp_path / "small"
     small.mkdir()

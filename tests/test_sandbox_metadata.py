@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-from dataclasses import dataclass
-from pathlib import Path
-from xml.etree import ElementTree as ET
-
 import pytest
+from centos import Metadata
 
 from goldpress.sandbox.make import HERE
 from goldpress.sandbox.table import Table, load_tables
@@ -22,50 +18,6 @@ OURS = {
     "/usr/lib/sysusers.d/nginx.conf": "CentOS 9 makes the user by a command",
     "/usr/lib/tmpfiles.d/openssh.conf": "Debian's sshd wants another empty directory",
 }
-
-_COMMON = "{http://linux.duke.edu/metadata/common}"
-_FILELISTS = "{http://linux.duke.edu/metadata/filelists}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metadata:
-    """Package names; path -> its owners; and the packages all of whose paths are known."""
-
-    names: frozenset[str]
-    owners: dict[str, set[str]]
-    complete: frozenset[str]
-
-    def covers(self, name: str, path: str) -> bool:
-        """Whether the metadata would show `path` in the package `name`: primary has only some."""
-        return name in self.complete or path.startswith("/etc/") or "bin/" in path
-
-
-def packages_of(file: Path) -> ET.Element:
-    with gzip.open(file) as stream:
-        return ET.parse(stream).getroot()  # noqa: S314 - a file of the tester's
-
-
-@pytest.fixture(scope="module")
-def metadata(real_metadata: Path) -> Metadata:
-    root = real_metadata
-    names: set[str] = set()
-    owners: dict[str, set[str]] = {}
-    complete: set[str] = set()
-    for file in sorted(root.glob("*/repodata/*-primary.xml.gz")):
-        for package in packages_of(file):
-            name = package.findtext(f"{_COMMON}name") or ""
-            names.add(name)
-            for path in package.iter(f"{_COMMON}file"):
-                owners.setdefault(path.text or "", set()).add(name)
-    for file in sorted(root.rglob("*-filelists.xml.gz")):
-        for package in packages_of(file):
-            name = package.attrib["name"]
-            names.add(name)
-            complete.add(name)
-            for path in package.iter(f"{_FILELISTS}file"):
-                owners.setdefault(path.text or "", set()).add(name)
-    assert len(names) > 5000
-    return Metadata(names=frozenset(names), owners=owners, complete=frozenset(complete))
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goldpress.digest import canonical_json, combined, sha256_file, sha256_tree
+from goldpress.digest import (
+    canonical_json,
+    combined,
+    sha256_bytes,
+    sha256_file,
+    sha256_tree,
+)
 from goldpress.errors import DocumentError
 from goldpress.host.run import run
 from goldpress.progress import note, step
@@ -69,15 +75,14 @@ def make_sandbox(work: Path, *, refresh: bool = False) -> SandboxRepository:
     work = work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     with _locked(work):
-        table = load_tables(HERE)
         kept = None if refresh else closures.read_closure(work / "closure.json")
-        if kept is not None and kept.wanted != table.wanted:
-            kept = None
-        fresh = kept is None
-        if kept is None:
+        if kept is not None and not _why(work, _inputs(kept)):
+            return read_made(work / "repository")
+        table = load_tables(HERE)
+        fresh = kept is None or kept.wanted != table.wanted
+        if kept is None or fresh:
             kept = _choose(work, table)
-        why = _why(work, _inputs(kept))
-        if why:
+        if why := _why(work, _inputs(kept)):
             note(f"sandbox: made because {why}")
             _make(work, kept, fresh=fresh)
         return read_made(work / "repository")
@@ -210,7 +215,7 @@ def _inputs(closure: closures.Closure) -> dict[str, str]:
         ),
         "the fix-up files": sha256_tree(FIXUPS),
         "the code of goldpress/sandbox": sha256_tree(HERE, list(HERE.glob("*.py"))),
-        "the set of Debian packages": combined({d.name: d.sha256 for d in closure.debs}),
+        "the set of Debian packages": sha256_bytes(closures.closure_json(closure)),
     }
 
 
