@@ -61,10 +61,30 @@ def sync(
         snapshot = take_snapshot(ws.store, distribution, definition.arch, where.sources)
     path = ws.lock_path(definition, distribution)
     if path.exists():
-        wanted = {p.sha256 for p in Lock.read(path).packages}
-        resolution = resolve(ws.store, snapshot, definition)
-        _keep(ws, snapshot, where, resolution, only=wanted)
+        _keep_locked(ws, snapshot, where, Lock.read(path))
     return snapshot
+
+
+def _keep_locked(ws: Workspace, snapshot: Snapshot, where: Supply, locked_packages: Lock) -> None:
+    """Bring what a lock names and the pool has not. Raises MissingError for what is gone."""
+    absent = {
+        p.sha256: p.nevra
+        for p in locked_packages.packages
+        if not ws.store.package_path(p.sha256).exists()
+    }
+    found = snapshot.packages(ws.store, set(absent))
+    gone = sorted(set(absent) - {p.sha256 for p in found})
+    if gone:
+        raise MissingError(
+            f"{absent[gone[0]]} and {len(gone) - 1} more locked packages are gone from the mirror",
+            hint="take them from another copy of the pool, or run `./inv lock` for newer ones",
+        )
+    keep_packages(
+        ws.store,
+        snapshot,
+        where.sources,
+        [(p.sha256, p.href, p.size, p.repository) for p in found],
+    )
 
 
 def lock(ws: Workspace, definition: Definition, distribution: Distribution) -> Lock:
@@ -91,18 +111,12 @@ def _keep(
     snapshot: Snapshot,
     where: Supply,
     resolution: Resolution,
-    *,
-    only: set[str] | None = None,
 ) -> None:
     keep_packages(
         ws.store,
         snapshot,
         where.sources,
-        [
-            (p.sha256, p.href, p.size, p.repository)
-            for p in resolution.packages
-            if only is None or p.sha256 in only
-        ],
+        [(p.sha256, p.href, p.size, p.repository) for p in resolution.packages],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,12 @@ def dracut_argv(kernel: str, initrd: Initrd, *, output: str) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def failures(output: str) -> list[str]:
+    """The lines of dracut's output that tell of a missing module, driver or file."""
+    rows = (line.strip() for line in output.splitlines())
+    return [row for row in rows if re.search(r"cannot be found|FAILED:|could not|not found!", row)]
+
+
 def build_initrd(
     tree: Path, kernel: str, initrd: Initrd, epoch: int, directory: Path
 ) -> Mapping[str, Any]:
@@ -44,5 +51,7 @@ def build_initrd(
     found = directory / "initrd"
     if not found.exists():
         raise BuildError("dracut made no initrd", hint=done.text.strip()[-500:])
+    if missing := failures(done.text):
+        raise BuildError(f"dracut: {missing[0]}", hint="dracut forgives this and exits 0")
     run(("cp", tree / "usr/lib/modules" / kernel / "vmlinuz", directory / "vmlinuz"))
     return {"initrd_bytes": found.stat().st_size, "messages": done.text.strip()[-2000:]}

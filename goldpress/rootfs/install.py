@@ -126,6 +126,7 @@ def install(trusted: TrustedPackages, directory: Path) -> Mapping[str, Any]:
         )
     sizes = _check_installed(tree, [p.nevra for p in lock.packages])
     kernel = _kernel_version(tree)
+    _check_no_initramfs(tree)
     Confinement(root=tree).run(("depmod", "-a", kernel), what="depmod")
     trees.apply(tree, _leftovers())
     for path in (repository, configuration):
@@ -181,6 +182,16 @@ def largest(sizes: Mapping[str, int], count: int = 10) -> dict[str, int]:
     """The `count` packages with the most bytes, largest first."""
     rows = sorted(sizes.items(), key=lambda row: (-row[1], row[0]))
     return dict(rows[:count])
+
+
+def _check_no_initramfs(tree: Path) -> None:
+    """Raises BuildError when a kernel's scriptlet ran dracut: it runs once, later, for the disk."""
+    found = [*tree.glob("boot/*init*"), *tree.glob("usr/lib/modules/*/init*")]
+    if found:
+        raise BuildError(
+            f"/{found[0].relative_to(tree)}: a kernel scriptlet made an initramfs",
+            hint="add its kernel-install plug-in to KERNEL_INSTALL_MASKED",
+        )
 
 
 def _kernel_version(tree: Path) -> str:
