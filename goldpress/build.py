@@ -30,7 +30,7 @@ def chosen(image: str, *, sandbox: bool) -> tuple[Workspace, Definition, Distrib
     """The workspace, the image's definition, and the distribution that was said."""
     ws = workspace()
     definition = ws.definition(image)
-    return ws, definition, ws.distribution(definition, sandbox=sandbox_said(sandbox))
+    return ws, definition, ws.distribution(definition, sandbox=sandbox_said(flag=sandbox))
 
 
 def press(ws: Workspace, definition: Definition, distribution: Distribution) -> Pressed:

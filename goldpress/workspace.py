@@ -72,7 +72,7 @@ def workspace(environment: Mapping[str, str] = os.environ) -> Workspace:
     return Workspace(project=project, build=build)
 
 
-def sandbox_said(flag: bool, environment: Mapping[str, str] = os.environ) -> bool:
+def sandbox_said(*, flag: bool, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether `--sandbox` was given or GOLDPRESS_DISTRIBUTION=sandbox is set.
 
     Raises MissingError for any other value: a distribution is named by image.yaml.

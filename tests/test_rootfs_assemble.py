@@ -1,0 +1,87 @@
+"""The root filesystem: presets, fstab, the rpm database at rest, and hygiene."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from goldpress.errors import BuildError
+from goldpress.host.trees import Entry
+from goldpress.rootfs import assemble
+from goldpress.rootfs.labels import look_up
+from goldpress.rootfs.policy import booleans_local, semodule_argv
+
+
+def entry(path: str, mode: int, size: int = 0) -> Entry:
+    return Entry(path=path, mode=mode, uid=0, gid=0, size=size, mtime=0, links=1)
+
+
+def test_preset_enables_these_and_nothing_else() -> None:
+    assert assemble.preset(["a.service", "b.socket"]) == (
+        "enable a.service\nenable b.socket\ndisable *\n"
+    )
+
+
+def test_fstab_names_var_by_its_content_and_never_the_root() -> None:
+    rows = [r.split() for r in assemble.fstab("0-1").splitlines() if not r.startswith("#")]
+    assert [row[1] for row in rows] == ["/var", "/tmp"]
+    assert rows[0][0] == "PARTUUID=0-1"
+    assert {"noexec", "nosuid", "nodev"} < set(rows[1][3].split(","))
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (entry("/etc/ssh/ssh_host_ed25519_key", 0o100600), "a baked ssh key"),
+        (entry("/home/x/.ssh/authorized_keys", 0o100600), "a baked ssh key"),
+        (entry("/etc/machine-id", 0o100444, 33), "/etc/machine-id is not empty"),
+        (entry("/srv/www/a", 0o100666), r"writable by everybody \(mode 666\)"),
+        (entry("/srv/www", 0o040777), r"writable by everybody \(mode 777\)"),
+    ],
+)
+def test_hygiene_refuses(bad: Entry, message: str) -> None:
+    fine = [entry("/tmp", 0o041777), entry("/etc/machine-id", 0o100444), entry("/l", 0o120777)]
+    assemble.check_hygiene(fine)
+    with pytest.raises(BuildError, match=message):
+        assemble.check_hygiene([*fine, bad])
+
+
+def test_the_rpm_database_is_left_without_a_log_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "rpmdb.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("CREATE TABLE Packages (a)")
+    connection.commit()
+    connection.close()
+    (tmp_path / "rpmdb.sqlite-shm").touch()
+    assemble.settle_database(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["rpmdb.sqlite"]
+    assert path.read_bytes()[18:20] == b"\1\1"  # the header's "rollback journal" versions
+
+
+def test_no_rpm_database_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="no rpm database"):
+        assemble.settle_database(tmp_path)
+
+
+def test_policy_is_compiled_without_loading_it() -> None:
+    assert semodule_argv(["/m/a.cil"]) == (
+        "semodule", "-N", "-s", "targeted", "-X", "400", "-i", "/m/a.cil",
+    )  # fmt: skip
+    assert semodule_argv([])[-1] == "-B"
+    assert booleans_local({"b": False, "a": True}) == "a=1\nb=0\n"
+
+
+def test_labels_come_from_the_images_contexts(tmp_path: Path) -> None:
+    contexts = tmp_path / "file_contexts"
+    contexts.write_text(
+        "/etc(/.*)?\tsystem_u:object_r:etc_t:s0\n/etc/x\t--\tsystem_u:object_r:x_t:s0\n"
+        "/proc\t-d\t<<none>>\n"
+    )
+    entries = [entry("/etc", 0o040755), entry("/etc/x", 0o100644), entry("/proc", 0o040555)]
+    assert look_up(contexts, entries) == {
+        "/etc": "system_u:object_r:etc_t:s0",
+        "/etc/x": "system_u:object_r:x_t:s0",
+    }
+    with pytest.raises(BuildError, match="/srv: no SELinux context matches it"):
+        look_up(contexts, [entry("/srv", 0o040755)])
