@@ -23,6 +23,8 @@ class Workspace:
     build: Path
     #: where stages keep their products, when not in `build`: a second, independent press
     apart: Path | None = None
+    #: where locks of distributions made on this machine are kept, when not in `build`
+    locks: Path | None = None
 
     @property
     def stages(self) -> Path:
@@ -61,7 +63,7 @@ class Workspace:
         """Where the lock is: in git, or below build/ for a distribution made on this machine."""
         if distribution.made:
             name = f"{distribution.id}.{definition.arch}.json"
-            return self.build / "locks" / definition.name / name
+            return (self.locks or self.build / "locks") / definition.name / name
         return definition.lock_path(distribution.id)
 
 

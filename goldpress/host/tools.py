@@ -13,9 +13,9 @@ from pathlib import Path
 from goldpress import progress
 from goldpress.errors import CommandError, MissingError
 from goldpress.host.confine import (
+    Confinement,
     check_subordinate_ids,
     has_subordinate_ids,
-    in_namespace,
     subordinate_ids_argv,
 )
 from goldpress.host.run import CLEAN_ENVIRONMENT, run
@@ -185,7 +185,7 @@ def report() -> list[tuple[str, str, str]]:
 def _try_namespace() -> str:
     try:
         check_subordinate_ids()
-        in_namespace(("true",), what="user namespace")
+        Confinement().run(("true",), what="a confined program")
     except (CommandError, MissingError) as error:
         return f"NOT USABLE: {error.message.splitlines()[0]}"
     return "usable"
