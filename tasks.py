@@ -145,18 +145,29 @@ def check(_c: Context) -> None:
 @command
 def everything(_c: Context, only: str = "") -> None:
     """All checks and all tests but the long ones: a real build, boot and verification too."""
-    from goldpress.host import checks
+    from goldpress.host import checks, tools
 
+    tools.ensure()
     checks.check(Path(__file__).parent)
     checks.run_tests(Path(__file__).parent, markers="not long", only=only)
 
 
 @command
 def longer(_c: Context, only: str = "") -> None:
-    """The tests that need longer: an ordinary user's build, broken boots, full disks."""
-    from goldpress.host import checks
+    """The tests that need longer, and root: Ctrl-C in every stage, full disks."""
+    from goldpress.host import checks, tools
 
+    tools.ensure()
     checks.run_tests(Path(__file__).parent, markers="long", only=only)
+
+
+@command
+def bench_press(_c: Context) -> None:
+    """How much a press costs when little changed, as ratios of a whole press."""
+    from goldpress.host import checks, tools
+
+    tools.ensure()
+    checks.bench(Path(__file__).parent, "incremental")
 
 
 ns = Collection(setup, doctor, build_image, reproduce, boot, halt, lock, check)
@@ -165,3 +176,6 @@ tests = Collection("test")
 tests.add_task(everything, name="all", default=True)
 tests.add_task(longer, name="long")
 ns.add_collection(tests)
+bench = Collection("bench")
+bench.add_task(bench_press, name="press")
+ns.add_collection(bench)

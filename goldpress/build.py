@@ -213,10 +213,15 @@ def tell(result: Mapping[str, Any]) -> None:
     """The end of the main job, for people."""
     mib = {name: f"{size / (1 << 20):.0f} MiB" for name, size in result["sizes"].items()}
     stand_in = " (a stand-in, NOT CentOS)" if result["stand_in"] else ""
+    largest = [
+        f"{n.rpartition('-')[0].rpartition('-')[0]} {b / (1 << 20):.0f}"
+        for n, b in result["largest_packages"].items()
+    ]
     rows = (
         ("image", f"{result['image']}  {short(result['image_digest'])}"),
         ("distribution", f"{result['distribution_name']}{stand_in}"),
         ("sizes", ", ".join(f"{name} {size}" for name, size in mib.items())),
+        ("largest, MiB", ", ".join(largest)),
         ("boot to 200", f"{result['boot_to_200_seconds']} s ({result['accelerator']})"),
         ("checks", "{passed} passed, {failed} failed".format(**result["checks"])),
         ("evidence", result["evidence"]),

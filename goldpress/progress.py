@@ -1,7 +1,8 @@
 """Owns what the user sees while waiting.
 
 On a terminal a running step is a live line that tells what it is at; elsewhere it is a plain line
-when it starts. Everywhere one line with its time remains when it ends. Everything goes to stderr: stdout carries results only.
+when it starts. Everywhere one line with its time remains when it ends. Everything goes to stderr:
+stdout carries results only.
 """
 
 from __future__ import annotations

@@ -35,6 +35,11 @@ def check(project: Path) -> None:
         _through(project, *words)
 
 
+def bench(project: Path, name: str) -> None:
+    """Run a benchmark of tests/bench. Raises CommandError."""
+    _through(project, "python", str(project / "tests" / "bench" / f"{name}.py"))
+
+
 def run_tests(project: Path, *, markers: str, only: str) -> None:
     """The tests with these markers. Raises CommandError, also when none was collected."""
     words = ["pytest", "-m", markers]
