@@ -25,7 +25,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     directory = tmp_path_factory.mktemp("zoo")
     text = (PROJECT / "images/web/image.yaml").read_text()
     text = text.replace("packages:\n", "packages:\n  - goldpress-zoo\n", 1)
-    press = variant(sandbox_press(), directory / "zoo", {"image.yaml": text})
+    press = variant(sandbox_press(), directory / "web", {"image.yaml": text})
     ws = dataclasses.replace(press.workspace, locks=directory / "locks")
     zoo = dataclasses.replace(press, lock=lock(ws, press.definition, press.distribution))
     with apart(zoo, directory / "apart") as installed:
