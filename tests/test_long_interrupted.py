@@ -61,18 +61,18 @@ def test_interrupted_in_every_stage_then_finished(press: Press, tmp_path: Path) 
     whole = press.press().digest
     with apart(press, tmp_path / "apart"):
         for stage in STAGES:
-            child = subprocess.Popen(
+            with subprocess.Popen(
                 argv(tmp_path / "apart"), stderr=subprocess.PIPE, text=True, start_new_session=True
-            )
-            assert child.stderr is not None
-            for line in child.stderr:
-                if re.match(rf"  …  {stage}", line):
-                    break
-            else:
-                pytest.fail(f"the stage {stage!r} was never announced")
-            os.killpg(child.pid, signal.SIGINT)
-            child.stderr.close()
-            assert child.wait(60) == 130, stage
+            ) as child:
+                assert child.stderr is not None
+                for line in child.stderr:
+                    if re.match(rf"  …  {stage}", line):
+                        break
+                else:
+                    pytest.fail(f"the stage {stage!r} was never announced")
+                os.killpg(child.pid, signal.SIGINT)
+                said = child.stderr.read()
+                assert child.wait(60) == 130, f"{stage}: {said}"
             assert halves(tmp_path / "apart") == []
         done = run(argv(tmp_path / "apart"), check=False)
         assert done.returncode == 0, done.stderr.decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from pathlib import Path
 from goldpress.errors import CommandError
 
 TAIL_LINES = 12
+
+#: A person's Ctrl-C reaches child and parent at once; whoever is faster, it is an interruption and
+#: no failure of the child. Negative from subprocess, 128 + signal from a wrapper such as bwrap.
+INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT)
 
 #: What a child sees unless told otherwise; the caller's environment is not inherited, so that
 #: neither locale nor credentials nor a stray option variable can shape a product.
@@ -77,6 +82,8 @@ def run(
         raise CommandError(
             f"{what or line[0]}: no end after {timeout:g} s: {shlex.join(line)}"
         ) from error
+    if done.returncode in INTERRUPTED:
+        raise KeyboardInterrupt
     result = Completed(
         argv=line,
         returncode=done.returncode,

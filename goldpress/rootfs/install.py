@@ -7,8 +7,8 @@ rpm prints and forgives (an unknown owner, a failed scriptlet) is an error here.
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def install(trusted: TrustedPackages, directory: Path) -> Mapping[str, Any]:
     for path in (tree, repository, configuration):
         path.mkdir()
     for package, path in zip(lock.packages, trusted.paths, strict=True):
-        os.link(path, repository / f"{package.rpm_name}.rpm")
+        shutil.copyfile(path, repository / f"{package.rpm_name}.rpm")
     run(
         ("createrepo_c", "--quiet", "--no-database", "--workers", "2", repository),
         what="index the locked packages",
