@@ -6,7 +6,7 @@ from typing import Any
 
 from goldpress import build, progress
 from goldpress.errors import MissingError
-from goldpress.machine import qemu, ready, record
+from goldpress.machine import qemu, ready, record, ssh
 from goldpress.workspace import workspace
 
 
@@ -28,7 +28,7 @@ def boot(image: str, *, sandbox: bool) -> dict[str, Any]:
         "distribution": distribution.id,
         "stand_in": distribution.stand_in,
         "http": f"http://{machine.address}:{machine.http_port}/",
-        "ssh": f"ssh -F {machine.ssh_config} goldpress",
+        "ssh": f"ssh -F {machine.ssh_config} {ssh.ALIAS}",
         "console": str(machine.console),
         "boot_to_200_seconds": round(up.boot_to_200_seconds, 1),
     }

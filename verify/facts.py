@@ -49,6 +49,8 @@ SECTIONS = {
         ' IFS= read -r comm <"$p/comm"; [ -z "$comm" ] || echo "${p#/proc/} $label $comm";'
         " done 2>/dev/null; true"
     ),
+    "audit-rules": "cat /etc/audit/rules.d/*.rules",
+    "audit-rules-loaded": "auditctl -l",
     "shadow": "cat /etc/shadow",
     "machine-id": "cat /etc/machine-id",
     "metadata-v1": (

@@ -87,9 +87,9 @@ def make(plan: Ext4, tree: Path, image: Path, labels: Mapping[str, str]) -> None
     Raises CommandError, also when the disk is full, and BuildError when debugfs complains.
     """
     work = image.parent
-    confined = Confinement(readable={"/tree": tree}, writable={"/work": work})
+    confined = Confinement(readable={"/tree": tree}, writable={"/disk": work})
     env = {"E2FSPROGS_FAKE_TIME": str(plan.epoch), "SOURCE_DATE_EPOCH": str(plan.epoch)}
-    inside = f"/work/{image.name}"
+    inside = f"/disk/{image.name}"
     image.unlink(missing_ok=True)
     with image.open("wb") as stream:
         stream.truncate(plan.size)
@@ -101,7 +101,7 @@ def make(plan: Ext4, tree: Path, image: Path, labels: Mapping[str, str]) -> None
     script = work / f"{image.name}.debugfs"
     script.write_text(debugfs_script(labels, plan.epoch))
     done = confined.run(
-        ("debugfs", "-w", "-f", f"/work/{script.name}", inside),
+        ("debugfs", "-w", "-f", f"/disk/{script.name}", inside),
         env=env,
         what=f"label the {plan.label} file system",
     )

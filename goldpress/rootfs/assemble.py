@@ -112,6 +112,9 @@ def _run_inside(tree: Path, definition: Definition, lock: Lock) -> None:
     _check_units(tree, definition.services.enable, done.text)
     if definition.services.mask:
         inside.run(("systemctl", "mask", *definition.services.mask), env=env, what="mask services")
+    if (tree / "usr/sbin/augenrules").exists():
+        # auditd's unit would write this file at each start, hide its failure, and load nothing.
+        inside.run(("augenrules",), what="put the audit rules together")
     inside.run(("ldconfig", "-X"), env=env, what="ldconfig")
 
 
