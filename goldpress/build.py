@@ -35,8 +35,8 @@ def chosen(image: str, *, sandbox: bool) -> tuple[Workspace, Definition, Distrib
 
 def press(ws: Workspace, definition: Definition, distribution: Distribution) -> Pressed:
     """Press the image from its lock, every stage that is not there yet."""
-    stand_in = " -- NOT CentOS: a rehearsal" if distribution.stand_in else ""
-    progress.note(f"image {definition.name}, distribution: {distribution.name}{stand_in}")
+    named = plainly(distribution.name, stand_in=distribution.stand_in)
+    progress.note(f"image {definition.name}, distribution: {named}")
     if not distribution.made:  # say what is missing before installing anything
         locked(ws, definition, distribution)
     tools.ensure()
@@ -209,17 +209,22 @@ def summary(ws: Workspace, pressed: Pressed, proof: Product) -> dict[str, Any]:
     }
 
 
+def plainly(name: str, *, stand_in: bool) -> str:
+    """The distribution's name, and that it is a rehearsal if it is one."""
+    return f"{name} -- NOT CentOS: a rehearsal" if stand_in else name
+
+
 def tell(result: Mapping[str, Any]) -> None:
     """The end of the main job, for people."""
     mib = {name: f"{size / (1 << 20):.0f} MiB" for name, size in result["sizes"].items()}
-    stand_in = " (a stand-in, NOT CentOS)" if result["stand_in"] else ""
+    named = plainly(result["distribution_name"], stand_in=result["stand_in"])
     largest = [
         f"{n.rpartition('-')[0].rpartition('-')[0]} {b / (1 << 20):.0f}"
         for n, b in result["largest_packages"].items()
     ]
     rows = (
         ("image", f"{result['image']}  {short(result['image_digest'])}"),
-        ("distribution", f"{result['distribution_name']}{stand_in}"),
+        ("distribution", named),
         ("sizes", ", ".join(f"{name} {size}" for name, size in mib.items())),
         ("largest, MiB", ", ".join(largest)),
         ("boot to 200", f"{result['boot_to_200_seconds']} s ({result['accelerator']})"),
