@@ -75,8 +75,9 @@ def _keep_locked(ws: Workspace, snapshot: Snapshot, where: Supply, locked_packag
     found = snapshot.packages(ws.store, set(absent))
     gone = sorted(set(absent) - {p.sha256 for p in found})
     if gone:
+        others = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         raise MissingError(
-            f"{absent[gone[0]]} and {len(gone) - 1} more locked packages are gone from the mirror",
+            f"{absent[gone[0]]}{others}: locked, but gone from the mirror and not in the pool",
             hint="take them from another copy of the pool, or run `./inv lock` for newer ones",
         )
     keep_packages(
