@@ -28,9 +28,9 @@ Verb = Literal["apply", "scan", "clamp", "listing", "match"]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One change: `kind` is write, link, directory, remove, empty (a directory) or move."""
+    """One change: `kind` is write, link (to `target`), directory or remove."""
 
-    kind: Literal["write", "link", "directory", "remove", "empty", "move"]
+    kind: Literal["write", "link", "directory", "remove"]
     path: str
     mode: int = 0o644
     user: str = "root"
@@ -177,16 +177,6 @@ def _carry_out(tree: Path, change: Change) -> None:
     match change.kind:
         case "remove":
             _delete(path)
-            return
-        case "empty":
-            for child in path.iterdir() if path.is_dir() else ():
-                _delete(child)
-            return
-        case "move":
-            target = _resolved(tree, change.target)
-            _make_parents(target)
-            _delete(target)
-            path.rename(target)
             return
         case "link":
             _make_parents(path)
