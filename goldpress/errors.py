@@ -4,6 +4,8 @@
     ├── DocumentError     a file people or machines wrote cannot be used
     ├── MissingError      something that has to be there first is not
     ├── TrustError        bytes, signatures or identities are not what was locked
+    ├── ConflictError     someone else was first; look again
+    ├── CloudError        AWS refused a call, or did not answer
     ├── ResolveError      a package request cannot be satisfied
     ├── CommandError      a host program failed
     ├── BuildError        a stage could not make its product
@@ -38,6 +40,14 @@ class MissingError(GoldpressError):
 
 class TrustError(GoldpressError):
     """Bytes, signatures or identities differ from what was locked or allowed."""
+
+
+class ConflictError(GoldpressError):
+    """Someone else changed it in the meantime: look again at what it is now."""
+
+
+class CloudError(GoldpressError):
+    """AWS refused a call, or did not answer."""
 
 
 class ResolveError(GoldpressError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from goldpress.definition import Definition, load_definition
@@ -23,6 +24,10 @@ class Workspace:
     build: Path
     #: where stages keep their products, when not in `build`: a second, independent press
     apart: Path | None = None
+    #: ``s3://bucket/prefix`` of the store that is shared; empty: the store is a directory
+    store_url: str = ""
+    #: id or ARN of the KMS key with which a shared store is encrypted, instead of S3's own
+    store_kms_key: str = ""
     #: where locks of distributions made on this machine are kept, when not in `build`
     locks: Path | None = None
 
@@ -31,10 +36,18 @@ class Workspace:
         """Below which stages keep their products."""
         return self.apart or self.build
 
-    @property
+    @cached_property
     def store(self) -> Store:
-        """What happened: pool, metadata, documents."""
-        return Store(root=self.build / "store")
+        """What happened: pool, metadata, documents; build/store is it, or a cache of it.
+
+        Raises DocumentError or CloudError when a shared store cannot be used.
+        """
+        if not self.store_url:
+            return Store(root=self.build / "store")
+        from goldpress.aws.s3 import S3Objects  # noqa: PLC0415 - boto3 takes its time
+
+        shared = S3Objects.at(self.store_url, kms_key=self.store_kms_key)
+        return Store(root=self.build / "store", shared=shared)
 
     @property
     def keys(self) -> Path:
@@ -68,10 +81,19 @@ class Workspace:
 
 
 def workspace(environment: Mapping[str, str] = os.environ) -> Workspace:
-    """The workspace of this checkout; GOLDPRESS_BUILD puts the build directory elsewhere."""
+    """The workspace of this checkout.
+
+    GOLDPRESS_BUILD puts the build directory elsewhere; GOLDPRESS_STORE (``s3://bucket/prefix``,
+    encrypted with the KMS key GOLDPRESS_STORE_KMS_KEY if that is set) is a store that is shared.
+    """
     project = Path(__file__).resolve().parents[1]
     build = Path(environment.get("GOLDPRESS_BUILD") or project / "build").absolute()
-    return Workspace(project=project, build=build)
+    return Workspace(
+        project=project,
+        build=build,
+        store_url=environment.get("GOLDPRESS_STORE", ""),
+        store_kms_key=environment.get("GOLDPRESS_STORE_KMS_KEY", ""),
+    )
 
 
 def sandbox_said(*, flag: bool, environment: Mapping[str, str] = os.environ) -> bool:
