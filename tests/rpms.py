@@ -19,7 +19,7 @@ SPEC = """
 Name: {name}
 Epoch: {epoch}
 Version: {version}
-Release: 1.el9
+Release: {release}
 Summary: A package of a test
 License: MIT
 {arch}
@@ -33,6 +33,7 @@ echo {name} {version} > %{{buildroot}}/usr/share/{name}
 %files
 /usr/share/{name}
 {more}
+{changelog}
 """
 SUBPACKAGE = """
 %package -n {name}
@@ -89,8 +90,13 @@ def make_rpms(
     version: str = "1.0",
     epoch: int = 0,
     arch: str = "noarch",
+    release: str = "1.el9",
+    changelog: str = "",
 ) -> list[Path]:
-    """Unsigned RPMs of one build; by name, the tags are lines of the spec: ``Requires``..."""
+    """Unsigned RPMs of one build; by name, the tags are lines of the spec: ``Requires``...
+
+    `changelog` are entries as in a spec, the newest first.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     (name, tags), *others = packages.items()
     spec = directory / f"{name}-{version}.spec"
@@ -99,6 +105,8 @@ def make_rpms(
             name=name,
             version=version,
             epoch=epoch,
+            release=release,
+            changelog=f"%changelog\n{changelog}" if changelog else "",
             arch="BuildArch: noarch" if arch == "noarch" else "",
             tags=_lines(tags),
             files="\n".join(f"echo {n} > %{{buildroot}}/usr/share/{n}" for n, _ in others),
@@ -119,10 +127,24 @@ def _lines(tags: Tags) -> str:
 
 
 def make_rpm(
-    directory: Path, name: str, *, version: str = "1.0", epoch: int = 0, **tags: str
+    directory: Path,
+    name: str,
+    *,
+    version: str = "1.0",
+    epoch: int = 0,
+    release: str = "1.el9",
+    changelog: str = "",
+    **tags: str,
 ) -> Path:
     """One unsigned RPM; `tags` are lines of its spec, such as ``Requires="libc"``."""
-    (made,) = make_rpms(directory, {name: tags}, version=version, epoch=epoch)
+    (made,) = make_rpms(
+        directory,
+        {name: tags},
+        version=version,
+        epoch=epoch,
+        release=release,
+        changelog=changelog,
+    )
     return made
 
 
@@ -189,6 +211,7 @@ class ExpectedPackage:
     size: int
     nevra: str
     source_rpm: str
+    repository: str = "base"
 
 
 def pooled(store: Store, path: Path, nevra: str, source_rpm: str) -> ExpectedPackage:

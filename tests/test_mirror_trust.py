@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from goldpress.host.run import Completed
 from goldpress.lock import Lock, LockedPackage
 from goldpress.mirror import trust
 from goldpress.mirror.keys import PublicKey
+from goldpress.mirror.rpmfile import OPENPGP
 from goldpress.mirror.rpmkeys import checksig_argv, signers_in
 from goldpress.mirror.trust import check_packages, trusted
 from goldpress.store import Store
@@ -21,6 +23,7 @@ from goldpress.store import Store
 GOOD = ("good-2:1.0-1.el9.noarch", "good-1.0-1.el9.src.rpm")
 NEEDED = ("needed-0:1.5-1.el9.noarch", "needed-1.5-1.el9.src.rpm")
 UNSIGNED = ("unsigned-0:1.0-1.el9.noarch", "unsigned-1.0-1.el9.src.rpm")
+RSA, RESERVED_SPACE = 268, 1008
 OTHER = ("other-0:1.0-1.el9.noarch", "other-1.0-1.el9.src.rpm")
 
 
@@ -95,8 +98,8 @@ def lock_of(rpms: Rpms, *packages: ExpectedPackage) -> Lock:
         stand_in=False,
         arch="x86_64",
         platform="el9",
-        snapshot=f"sha256:{'0' * 64}",
-        request_sha256="0" * 64,
+        snapshots={"test-9": f"sha256:{'0' * 64}"},
+        request={},
         resolver="none",
         source_date_epoch=1700000000,
         modules={},
@@ -258,6 +261,63 @@ def test_packages_that_are_not_in_the_pool_are_missing(
     )
 
 
+def test_a_key_signs_only_for_its_repositories(place: Place, rpms: Rpms) -> None:
+    both = Signers(
+        fingerprints=(rpms.key.fingerprint, rpms.other_key.fingerprint),
+        key_files=(rpms.key.public, rpms.other_key.public),
+        repositories={
+            rpms.key.fingerprint: ("base",),
+            rpms.other_key.fingerprint: ("extra",),
+        },
+    )
+    place = replace(place, signers=both)
+    good = pooled(place.store, rpms.good, *GOOD)
+    other = pooled(place.store, rpms.other, *OTHER)
+    assert place.check(good, replace(other, repository="extra")) == {
+        good.sha256: rpms.key.fingerprint,
+        other.sha256: rpms.other_key.fingerprint,
+    }
+    # Both verdicts are on record now; who may sign is asked each time.
+    assert place.refusal(good, other) == (
+        f"other-0:1.0-1.el9.noarch: signed by {rpms.other_key.fingerprint}, which may not sign "
+        f"for the repository base\n  allowed by `rpm-mirror/`: {rpms.key.fingerprint}"
+    )
+    assert place.refusal(replace(good, repository="crb")).endswith(
+        "allowed by `rpm-mirror/`: nobody"
+    )
+
+
+def with_tag(data: bytes, old: int, new: int) -> bytes:
+    """The RPM with a tag of its signature header called something else."""
+    (tags,) = struct.unpack(">I", data[104:108])
+    for place in range(112, 112 + 16 * tags, 16):
+        if struct.unpack(">I", data[place : place + 4]) == (old,):
+            return data[:place] + struct.pack(">I", new) + data[place + 4 :]
+    raise AssertionError(f"no tag {old}")
+
+
+def test_a_signature_of_a_newer_kind_alone_is_refused(
+    place: Place, rpms: Rpms, tmp_path: Path
+) -> None:
+    data = with_tag(rpms.good.read_bytes(), RSA, OPENPGP)
+    newer = pooled(place.store, spoiled(tmp_path, rpms.good, data), *GOOD)
+    assert place.refusal(newer) == (
+        "good-2:1.0-1.el9.noarch: signed only in a format that this host's rpm cannot judge "
+        "(rpm 6's)\n  nothing passes unjudged: lock an older package, or use a host with rpm 6"
+    )
+
+
+def test_a_signature_of_a_newer_kind_counts_for_nothing_beside_a_judged_one(
+    place: Place, rpms: Rpms, tmp_path: Path
+) -> None:
+    data = with_tag(rpms.good.read_bytes(), RESERVED_SPACE, OPENPGP)
+    both = pooled(place.store, spoiled(tmp_path, rpms.good, data), *GOOD)
+    assert place.check(both) == {both.sha256: rpms.key.fingerprint}
+    unsigned = with_tag(rpms.unsigned.read_bytes(), RESERVED_SPACE, OPENPGP)
+    alone = pooled(place.store, spoiled(tmp_path, rpms.unsigned, unsigned), *UNSIGNED)
+    assert "signed only in a format that this host's rpm cannot judge" in place.refusal(alone)
+
+
 def test_another_signer_than_the_locked_one_is_refused(
     place: Place, rpms: Rpms, good: ExpectedPackage
 ) -> None:
@@ -271,12 +331,13 @@ def test_another_signer_than_the_locked_one_is_refused(
     )
 
 
-def test_nothing_is_recorded_of_a_batch_with_a_bad_package(
+def test_nothing_is_recorded_of_a_bad_package_and_the_good_ones_of_its_batch_are(
     place: Place, rpms: Rpms, good: ExpectedPackage
 ) -> None:
     unsigned = pooled(place.store, rpms.unsigned, *UNSIGNED)
     place.refusal(good, unsigned)
-    assert list(place.cache.glob("*/verdicts.json")) == []
+    (record,) = place.cache.glob("*/verdicts.json")
+    assert list(json.loads(record.read_bytes())) == [good.sha256]
 
 
 def test_many_packages_go_in_batches(
@@ -295,6 +356,10 @@ def test_unsigned_would_pass_without_the_level() -> None:
     assert argv[argv.index("--define") + 1] == "_pkgverify_level all"
 
 
+V6 = (
+    "a-0:1-1.noarch: rpm says 'Header V6 ML-DSA-65+Ed25519/SHA512 Signature, key ID 8483c65d: OK' "
+    "of its signature, which cannot be judged"
+)
 KEY = PublicKey(fingerprint="C" * 32 + "8483C65D", signing=("C" * 32 + "8483C65D",))
 FILE = Path("/pool/a.rpm")
 SEEN = """\
@@ -329,6 +394,15 @@ def test_signatures_of_version_3_as_centos_has_them_are_read() -> None:
         ("/pool/a.rpm:\n", "a-0:1-1.noarch: damaged: E; expected a whole RPM file"),
         ("", "a-0:1-1.noarch: damaged: E; expected a whole RPM file"),
         (SEEN.replace("Signature, key", "Seal, key"), "a-0:1-1.noarch: not signed"),
+        (SEEN.replace("Header V3 RSA/SHA256", "Header V6 ML-DSA-65+Ed25519/SHA512"), V6),
+        (
+            SEEN.replace("MD5 digest: OK", "V6 RSA/SHA256 Signature, key ID 8483c65d: OK"),
+            "rpm says",
+        ),
+        (
+            SEEN.replace("MD5 digest: OK", "Header OpenPGP signature: OK"),
+            "rpm says 'Header OpenPGP",
+        ),
     ],
 )
 def test_anything_else_that_rpm_says_is_a_refusal(text: str, message: str) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldpress.distribution import Distribution, Signers
+from goldpress.distribution import Distribution, Key, Signers
 from goldpress.errors import MissingError, TrustError
-from goldpress.host.run import run
+from goldpress.host.run import failure_text, run
 from goldpress.mirror.fetch import Fetcher, fetching
+from goldpress.store import Store
 
 MAX_KEY_BYTES = 1 << 20
+_BLOCK = re.compile(
+    rb"^-----BEGIN PGP PUBLIC KEY BLOCK-----\r?$.*?^-----END PGP PUBLIC KEY BLOCK-----\r?$",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +33,11 @@ def show_keys_argv(path: Path, home: Path) -> list[str]:
     """What lists the keys of a file without importing them."""
     options = ["--homedir", str(home), "--no-options", "--batch", "--with-colons"]
     return ["gpg", *options, "--with-subkey-fingerprint", "--show-keys", str(path)]
+
+
+def import_argv(database: Path, key_files: Sequence[Path]) -> list[str]:
+    """What makes a database of keys that no other package or key of the host can reach."""
+    return ["rpmkeys", "--dbpath", str(database), "--import", *map(str, key_files)]
 
 
 def keys_in(path: Path) -> tuple[PublicKey, ...]:
@@ -77,46 +89,95 @@ def public_keys(signers: Signers) -> tuple[PublicKey, ...]:
     return tuple(found[f] for f in sorted(found))
 
 
-def key_path(directory: Path, fingerprint: str) -> Path:
-    """Where a key is kept."""
-    return directory / f"{fingerprint}.asc"
+def blocks(data: bytes) -> tuple[bytes, ...]:
+    """The armoured keys in a file's bytes, each by itself; all of it when it has no armour."""
+    found = tuple(match[0] + b"\n" for match in _BLOCK.finditer(data))
+    return found or (data,)
 
 
-def signers_of(distribution: Distribution, directory: Path) -> Signers:
-    """Who may sign the packages of a distribution, with the keys kept in `directory`.
+def signers_of(distribution: Distribution, store: Store) -> Signers:
+    """Who may sign the packages of a distribution, with the keys that the store keeps.
 
-    Raises MissingError when a key was not brought yet, or the distribution makes its own.
+    Each key signs for the repositories that are named with it, or for all of the distribution;
+    never for another distribution's. Raises MissingError when a key was not brought yet, or the
+    distribution makes its own; TrustError when what is kept is another key.
     """
     if distribution.made:
         raise MissingError(f"{distribution.name} makes its own key; its signers come with it")
-    fingerprints = tuple(key.fingerprint for key in distribution.keys)
+    files = []
+    for key in distribution.keys:
+        kept = store.key(key.fingerprint)
+        if kept is None:
+            raise MissingError(
+                f"{distribution.name}: the key {key.fingerprint} was not brought yet",
+                hint="run `./inv mirror.sync`",
+            )
+        files.append(kept)
     signers = Signers(
-        fingerprints=fingerprints,
-        key_files=tuple(key_path(directory, fingerprint) for fingerprint in fingerprints),
+        fingerprints=tuple(key.fingerprint for key in distribution.keys),
+        key_files=tuple(files),
+        repositories={
+            key.fingerprint: key.repositories or distribution.repository_ids
+            for key in distribution.keys
+        },
     )
     public_keys(signers)
     return signers
 
 
 def bring_keys(
-    distribution: Distribution, directory: Path, *, fetcher: Fetcher | None = None
+    distribution: Distribution, store: Store, *, fetcher: Fetcher | None = None
 ) -> Signers:
-    """Bring every key of a distribution into `directory`, each checked by its fingerprint."""
+    """Bring every key of a distribution that the store has not, and say who may sign.
+
+    A key is fetched once, and kept only if its fingerprint is the one that is written in
+    `rpm-mirror/`; of several keys in one file that one alone is kept.
+    """
     for key in distribution.keys:
-        target = key_path(directory, key.fingerprint)
-        if target.is_file():
-            continue
-        scratch = target.with_suffix(".new")
+        if store.key(key.fingerprint) is None:
+            with tempfile.TemporaryDirectory(prefix="goldpress-key-") as scratch:
+                offered = Path(scratch, "offered.asc")
+                with fetching(fetcher) as fetch:
+                    fetch.fetch(key.url, offered, limit=MAX_KEY_BYTES)
+                alone = _the_one(offered, key)
+                _check_with_rpm(alone, key)
+                store.keep_key(key.fingerprint, alone)
+    return signers_of(distribution, store)
+
+
+def _the_one(offered: Path, key: Key) -> Path:
+    """A file beside `offered` with the wanted key alone. Raises TrustError without it."""
+    found: list[str] = []
+    for block in blocks(offered.read_bytes()):
+        alone = offered.with_name(f"{key.fingerprint}.asc")
+        alone.write_bytes(block)
         try:
-            with fetching(fetcher) as fetch:
-                fetch.fetch(key.url, scratch, limit=MAX_KEY_BYTES)
-            found = [known.fingerprint for known in keys_in(scratch)]
-            if found != [key.fingerprint]:
-                raise TrustError(
-                    f"{key.url}: holds {', '.join(found)}, expected {key.fingerprint} alone",
-                    hint="do not use it; compare with the fingerprint that the distributor prints",
-                )
-            scratch.replace(target)
-        finally:
-            scratch.unlink(missing_ok=True)
-    return signers_of(distribution, directory)
+            fingerprints = [known.fingerprint for known in keys_in(alone)]
+        except TrustError:
+            # A kind of key that this host's gpg does not know is not the one that is wanted.
+            continue
+        if fingerprints == [key.fingerprint]:
+            return alone
+        found += fingerprints
+    if not found:
+        raise TrustError(
+            f"{key.url}: holds no OpenPGP public key that this host can read, expected "
+            f"{key.fingerprint}",
+            hint="look at what the address answers: a portal or a proxy may be in between",
+        )
+    raise TrustError(
+        f"{key.url}: holds {', '.join(found)}, expected {key.fingerprint} alone in its block",
+        hint="do not use it; compare with the fingerprint that the distributor prints",
+    )
+
+
+def _check_with_rpm(alone: Path, key: Key) -> None:
+    """Raises TrustError when rpm does not take the key: a subkey in it is not bound to it."""
+    database = alone.with_name("rpmdb")
+    database.mkdir()
+    done = run(import_argv(database, [alone]), check=False, timeout=60, what="try a signing key")
+    if done.returncode != 0:
+        raise TrustError(
+            f"{key.url}: rpm refuses the key {key.fingerprint}: {failure_text(done)}",
+            hint="a part of it may be forged, or its signatures too old for this host",
+        )

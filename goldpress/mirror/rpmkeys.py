@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from goldpress.errors import TrustError
 from goldpress.host.run import Completed, failure_text, run
-from goldpress.mirror.keys import PublicKey
+from goldpress.mirror.keys import PublicKey, import_argv
+from goldpress.mirror.rpmfile import read_rpm
 
 #: For a batch of some forty files; one needs 20 ms, and a kernel a second.
 SECONDS = 300.0
 _SIGNATURE = re.compile(r"(?:Header )?V[34] \S+ Signature, key ID ([0-9a-f]{8,16}): (\w+)")
+#: Anything that rpm calls a signature: what it says has to be understood, or nothing passes.
+_ABOUT_SIGNATURES = re.compile(r"\bsignature\b.*: (?!NOTFOUND$)\w+$", re.IGNORECASE)
 #: Without these a file is not covered by what was signed.
 _NEEDED = ("Header SHA256 digest: OK", "Payload SHA256 digest: OK")
 _DAMAGED = "delete the file in the pool and run `./inv mirror.sync`"
@@ -28,11 +31,6 @@ class Verdict:
     signer: str
     nevra: str
     source_rpm: str
-
-
-def import_argv(database: Path, key_files: Sequence[Path]) -> list[str]:
-    """What makes a database of keys that no other package or key of the host can reach."""
-    return ["rpmkeys", "--dbpath", str(database), "--import", *map(str, key_files)]
 
 
 def checksig_argv(database: Path, files: Iterable[Path]) -> list[str]:
@@ -73,12 +71,15 @@ def look(
 ) -> dict[Path, Verdict]:
     """What each file is; `files` gives the NEVRA by which messages call it.
 
-    Raises TrustError for the first that is damaged, unsigned, or signed by a key not in `keys`.
+    Raises TrustError for the first that is damaged, unsigned, signed in a format that this host's
+    rpm cannot judge, or signed by a key not in `keys`.
     """
+    shapes = {path: read_rpm(path, nevra=nevra) for path, nevra in files.items()}
+    newer = {path for path, shape in shapes.items() if shape.newer and not shape.judged}
     checked = run(
         checksig_argv(database, files), check=False, timeout=SECONDS, what="check signatures"
     )
-    signers = signers_in(checked, files, keys)
+    signers = signers_in(checked, files, keys, newer=newer)
     queried = run(query_argv(database, files), timeout=SECONDS, what="read package headers")
     lines = queried.text.splitlines()
     if len(lines) != len(files):
@@ -91,14 +92,27 @@ def look(
 
 
 def signers_in(
-    checked: Completed, files: Mapping[Path, str], keys: Sequence[PublicKey]
+    checked: Completed,
+    files: Mapping[Path, str],
+    keys: Sequence[PublicKey],
+    *,
+    newer: Collection[Path] = (),
 ) -> dict[Path, str]:
-    """The signer's fingerprint by file, from what `checksig_argv` printed."""
+    """The signer's fingerprint by file, from what `checksig_argv` printed.
+
+    `newer` are the files whose only signatures are in a format that this host's rpm passes over.
+    """
     sections = _sections(checked.text, files)
     errors = checked.stderr.decode(errors="replace").strip()
-    signers = {
-        path: _signer(nevra, sections.get(path, []), keys, errors) for path, nevra in files.items()
-    }
+    signers = {}
+    for path, nevra in files.items():
+        lines = sections.get(path, [])
+        if lines and path in newer:
+            raise TrustError(
+                f"{nevra}: signed only in a format that this host's rpm cannot judge (rpm 6's)",
+                hint="nothing passes unjudged: lock an older package, or use a host with rpm 6",
+            )
+        signers[path] = _signer(nevra, lines, keys, errors)
     if checked.returncode != 0:
         raise TrustError(f"packages were refused: {failure_text(checked)}")
     return signers
@@ -122,6 +136,13 @@ def _signer(nevra: str, lines: Sequence[str], keys: Sequence[PublicKey], errors:
         reason = f": {errors}" if errors else ""
         raise TrustError(f"{nevra}: damaged{reason}; expected a whole RPM file", hint=_DAMAGED)
     signatures = [match for line in lines if (match := _SIGNATURE.fullmatch(line))]
+    for line in lines:
+        if _ABOUT_SIGNATURES.search(line) and not _SIGNATURE.fullmatch(line):
+            raise TrustError(
+                f"{nevra}: rpm says {line!r} of its signature, which cannot be judged",
+                hint="RSA, DSA and EdDSA signatures of OpenPGP versions 3 and 4 can, by rpm 4.14 "
+                "to 4.19",
+            )
     if not signatures:
         raise TrustError(
             f"{nevra}: not signed; expected a signature by {allowed}",

@@ -6,27 +6,31 @@ keys: what was seen is kept by sha256, and is compared with what is expected eac
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
-from goldpress.digest import digest_of, sha256_file, short
+from goldpress.digest import sha256_file
 from goldpress.distribution import Signers
 from goldpress.errors import MissingError, TrustError
 from goldpress.lock import Lock
-from goldpress.mirror.keys import public_keys
+from goldpress.mirror.keys import PublicKey, public_keys
+from goldpress.mirror.partial import claimed, incoming_path
 from goldpress.mirror.rpmkeys import Verdict, key_database, look
-from goldpress.progress import step
-from goldpress.store import Store, write_atomically
+from goldpress.mirror.verdicts import Verdicts
+from goldpress.progress import Step, step
+from goldpress.store import Store
 
-#: Part of the cache's name: what was seen by older code is looked at again.
-VERDICT_VERSION = 1
 #: Command lines have a limit, and short batches keep both workers busy to the end.
 BATCH = 40
 WORKERS = 2
+#: A shared store takes as many at once as a sync brings.
+TAKERS = 8
+#: How many refused packages a message names beside the first.
+NAMED = 3
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,6 +55,10 @@ class Expected(Protocol):
     def source_rpm(self) -> str:
         """The file name of the source package."""
 
+    @property
+    def repository(self) -> str:
+        """The id of the repository that offers it; each key signs for some."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrustedPackages:
@@ -70,7 +78,7 @@ def trusted(store: Store, lock: Lock, signers: Signers, cache: Path) -> TrustedP
                 "as locked",
                 hint="find out why the signer changed, then run `./inv lock`",
             )
-    paths = tuple(store.package_path(package.sha256) for package in lock.packages)
+    paths = tuple(store.package(package.sha256) for package in lock.packages)
     return TrustedPackages(lock=lock, paths=paths)
 
 
@@ -79,41 +87,145 @@ def check_packages(
 ) -> dict[str, str]:
     """The signer's fingerprint by sha256, once every package in the pool passed every check.
 
-    Checked: sha256 and size, a valid signature by an allowed key, valid digests of header and
-    payload, and that the header's NEVRA and source are the expected ones. `cache` is a directory
-    of this machine. Raises MissingError for a package that is not in the pool, TrustError for
-    one that is not what was expected.
+    Checked: sha256 and size, a valid signature by a key that may sign for the package's
+    repository, valid digests of header and payload, and that the header's NEVRA and source are the
+    expected ones. `cache` is a directory of this machine. Raises MissingError for a package that
+    is not in the pool, TrustError for one that is not what was expected.
     """
-    keys = public_keys(signers)
+    court = _Court.of(signers, cache)
     with step("check packages", f"{len(packages)}: bytes, signatures, headers") as progress:
-        _check_present(store, packages)
-        _spread(lambda package: _check_bytes(store, package), packages)
-        directory = cache / f"keys-{short(_key_set(signers))}"
-        record = directory / "verdicts.json"
-        known = _read_verdicts(record)
-        new = [package for package in packages if package.sha256 not in known]
-        if new:
-            database = key_database(directory, signers.key_files)
-            batches = [new[start : start + BATCH] for start in range(0, len(new), BATCH)]
-
-            def look_at(batch: Sequence[Expected]) -> dict[str, Verdict]:
-                files = {store.package_path(package.sha256): package.nevra for package in batch}
-                verdicts = look(files, keys, database)
-                return {path.stem: verdict for path, verdict in verdicts.items()}
-
-            for verdicts in _spread(look_at, batches):
-                known.update(verdicts)
-            rows = {sha256: asdict(verdict) for sha256, verdict in sorted(known.items())}
-            write_atomically(record, json.dumps(rows, indent=0).encode())
+        paths = _present(store, packages)
+        found = court.judge(packages, paths, progress)
         for package in packages:
-            _check_header(package, known[package.sha256])
-        progress.update(f"{len(packages)} good, {len(new)} of them looked at for the first time")
-    return {package.sha256: known[package.sha256].signer for package in packages}
+            if package.sha256 in court.refused:
+                raise court.refused[package.sha256]
+    return found
 
 
-def _spread(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Do `work` on all items with two workers; of several failures the first item's is raised."""
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+def accept_packages(
+    store: Store, packages: Sequence[Expected], signers: Signers, cache: Path
+) -> None:
+    """Take those of these packages that wait beside the pool into it, after `check_packages`.
+
+    One that is refused is deleted; what is good is taken, and shared, all the same. Raises
+    TrustError for the first refusal, naming the others.
+    """
+    # Another sync that judges the same files would move them away from under rpm.
+    with claimed(store.root / "tmp" / "judging", threading.Event()):
+        waiting = [p for p in packages if incoming_path(store.root, p.sha256).is_file()]
+        if not waiting:
+            return
+        court = _Court.of(signers, cache)
+        paths = {p.sha256: incoming_path(store.root, p.sha256) for p in waiting}
+        with step("check packages", f"{len(waiting)}: bytes, signatures, headers") as progress:
+            found = court.judge(waiting, paths, progress)
+            # What was in the pool before stays: wrong metadata may be about a good file.
+            for sha256 in court.refused:
+                paths[sha256].unlink(missing_ok=True)
+            _spread(lambda sha256: _take(store, sha256), found, workers=TAKERS)
+    names = list(dict.fromkeys(p.nevra for p in waiting if p.sha256 in court.refused))
+    if names:
+        first = next(court.refused[p.sha256] for p in waiting if p.sha256 in court.refused)
+        if len(names) > 1:
+            others = f" and {len(names) - 1 - NAMED} more" if len(names) - 1 > NAMED else ""
+            first.message += f" (refused as well: {', '.join(names[1 : 1 + NAMED])}{others})"
+        raise first
+
+
+def judged(packages: Sequence[Expected], signers: Signers, cache: Path) -> tuple[Expected, ...]:
+    """Those of these packages that this machine has looked at before, with the same keys.
+
+    Raises TrustError for one that may not be what is expected now.
+    """
+    known = Verdicts.of(signers, cache).read()
+    found = tuple(package for package in packages if package.sha256 in known)
+    for package in found:
+        _check_verdict(package, known[package.sha256], signers)
+    return found
+
+
+def _take(store: Store, sha256: str) -> None:
+    target = store.package_path(sha256)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    incoming_path(store.root, sha256).replace(target)
+    store.kept_package(sha256)
+
+
+@dataclass(kw_only=True)
+class _Court:
+    """Judges packages by one set of keys; `refused` tells why, by sha256."""
+
+    signers: Signers
+    keys: tuple[PublicKey, ...]
+    verdicts: Verdicts
+    refused: dict[str, TrustError] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, signers: Signers, cache: Path) -> Self:
+        return cls(signers=signers, keys=public_keys(signers), verdicts=Verdicts.of(signers, cache))
+
+    def judge(
+        self, packages: Sequence[Expected], paths: Mapping[str, Path], progress: Step
+    ) -> dict[str, str]:
+        """The signers of the good ones by sha256."""
+        self._each(packages, lambda package: _check_bytes(paths[package.sha256], package))
+        known = self.verdicts.read()
+        new = {
+            package.sha256: package
+            for package in packages
+            if package.sha256 not in known and package.sha256 not in self.refused
+        }
+        if new:
+            found = self._look(list(new.values()), paths)
+            if found:
+                self.verdicts.keep(found)
+            known |= found
+
+        def compare(package: Expected) -> None:
+            _check_verdict(package, known[package.sha256], self.signers)
+
+        for package in packages:
+            if package.sha256 not in self.refused:
+                self._try(package, compare)
+        good = [package.sha256 for package in packages if package.sha256 not in self.refused]
+        bad = f", {len(self.refused)} refused" if self.refused else ""
+        progress.update(f"{len(good)} good{bad}, {len(new)} looked at for the first time")
+        return {sha256: known[sha256].signer for sha256 in good}
+
+    def _look(self, packages: Sequence[Expected], paths: Mapping[str, Path]) -> dict[str, Verdict]:
+        """The verdicts on files that nobody looked at before; the bad ones are refused."""
+        database = key_database(self.verdicts.directory, self.signers.key_files)
+
+        def look_at(batch: Sequence[Expected]) -> dict[str, Verdict]:
+            files = {paths[package.sha256]: package.nevra for package in batch}
+            try:
+                verdicts = look(files, self.keys, database)
+            except TrustError as error:
+                if len(batch) == 1:
+                    self.refused.setdefault(batch[0].sha256, error)
+                    return {}
+                # One bad file spoils what rpm says of its batch: each is asked for by itself.
+                return {k: v for package in batch for k, v in look_at([package]).items()}
+            return {path.stem: verdict for path, verdict in verdicts.items()}
+
+        batches = [packages[start : start + BATCH] for start in range(0, len(packages), BATCH)]
+        return {k: v for verdicts in _spread(look_at, batches) for k, v in verdicts.items()}
+
+    def _each(self, packages: Sequence[Expected], check: Callable[[Expected], None]) -> None:
+        _spread(lambda package: self._try(package, check), packages)
+
+    def _try(self, package: Expected, check: Callable[[Expected], None]) -> None:
+        try:
+            check(package)
+        except TrustError as error:
+            self.refused.setdefault(package.sha256, error)
+
+
+def _spread(
+    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int = WORKERS
+) -> list[Result]:
+    """Do `work` on all items, several at once; of several failures the first item's is raised."""
+    with ThreadPoolExecutor(max_workers=workers) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             return [future.result() for future in futures]
@@ -122,17 +234,26 @@ def _spread(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Resul
             raise
 
 
-def _check_present(store: Store, packages: Sequence[Expected]) -> None:
-    absent = [p for p in packages if not store.package_path(p.sha256).is_file()]
+def _present(store: Store, packages: Sequence[Expected]) -> dict[str, Path]:
+    """The file of each package by sha256, on this machine. Raises MissingError, and counts."""
+
+    def bring(package: Expected) -> Path | None:
+        try:
+            return store.package(package.sha256)
+        except MissingError:
+            return None
+
+    found = list(zip(packages, _spread(bring, packages), strict=True))
+    absent = [package for package, path in found if path is None]
     if absent:
         others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise MissingError(
             f"{absent[0].nevra}{others}: not in the pool", hint="run `./inv mirror.sync`"
         )
+    return {package.sha256: path for package, path in found if path}
 
 
-def _check_bytes(store: Store, package: Expected) -> None:
-    path = store.package_path(package.sha256)
+def _check_bytes(path: Path, package: Expected) -> None:
     hint = f"delete {path} and run `./inv mirror.sync`"
     size = path.stat().st_size
     if size != package.size:
@@ -142,6 +263,11 @@ def _check_bytes(store: Store, package: Expected) -> None:
         raise TrustError(
             f"{package.nevra}: sha256 is {found}, expected {package.sha256}", hint=hint
         )
+
+
+def _check_verdict(package: Expected, verdict: Verdict, signers: Signers) -> None:
+    _check_header(package, verdict)
+    _check_signer(package, verdict.signer, signers)
 
 
 def _check_header(package: Expected, verdict: Verdict) -> None:
@@ -156,20 +282,11 @@ def _check_header(package: Expected, verdict: Verdict) -> None:
         )
 
 
-def _key_set(signers: Signers) -> str:
-    return digest_of(
-        {
-            "version": VERDICT_VERSION,
-            "fingerprints": sorted(signers.fingerprints),
-            "files": sorted(sha256_file(path) for path in signers.key_files),
-        }
-    )
-
-
-def _read_verdicts(path: Path) -> dict[str, Verdict]:
-    """What was seen before; nothing when the record cannot be read: then it is looked at anew."""
-    try:
-        rows = json.loads(path.read_bytes())
-        return {sha256: Verdict(**row) for sha256, row in rows.items()}
-    except (FileNotFoundError, ValueError, TypeError, AttributeError):
-        return {}
+def _check_signer(package: Expected, signer: str, signers: Signers) -> None:
+    if not signers.may_sign(signer, package.repository):
+        allowed = ", ".join(signers.allowed(package.repository)) or "nobody"
+        raise TrustError(
+            f"{package.nevra}: signed by {signer}, which may not sign for the repository "
+            f"{package.repository}",
+            hint=f"allowed by `rpm-mirror/`: {allowed}",
+        )
