@@ -108,30 +108,142 @@ def halt(_c: Context, machine: str = "") -> None:
 
 
 @command
-def lock(_c: Context, image: str = "web", sandbox: bool = False) -> None:
-    """Resolve an image's packages against the newest snapshot, and write its lock."""
-    from goldpress import locking
+def lock(
+    _c: Context,
+    image: str = "web",
+    sandbox: bool = False,
+    check: bool = False,
+    diff: bool = False,
+    since: str = "HEAD",
+    form: str = "table",
+) -> None:
+    """Resolve an image's packages, write its lock; --check that it is current, --diff to git."""
+    from goldpress import locking, upkeep
     from goldpress.build import chosen
     from goldpress.host import tools
 
     ws, definition, distribution = chosen(image, sandbox=sandbox)
-    tools.ensure()
-    made = locking.lock(ws, definition, distribution)
+    if diff:
+        found = upkeep.compare_locks(ws, definition, distribution, since=since)
+        print_difference(found, form)
+        return
+    if check:
+        made = locking.check_lock(ws, definition, distribution)
+    else:
+        tools.ensure()
+        made = locking.lock(ws, definition, distribution)
     path = ws.lock_path(definition, distribution)
     show({"lock": os.fspath(path), "digest": made.digest, "packages": len(made.packages)})
 
 
-@command
-def sync(_c: Context, image: str = "web", sandbox: bool = False, refresh: bool = False) -> None:
-    """Take a snapshot of an image's repositories; bring its locked packages into the pool."""
-    from goldpress import locking
-    from goldpress.build import chosen
-    from goldpress.host import tools
+def print_difference(difference: Any, form: str) -> None:
+    """A difference as `table` (for a terminal), `markdown` or `json`."""
+    from goldpress.errors import DocumentError
+    from goldpress.mirror import difference as differences
+    from goldpress.mirror import markdown, table
 
-    ws, definition, distribution = chosen(image, sandbox=sandbox)
+    if form == "json":
+        show(differences.document(difference))
+    elif form == "markdown":
+        print(markdown.markdown(difference))  # noqa: T201 - the result
+    elif form == "table":
+        progress.result(table.table(difference))
+    else:
+        raise DocumentError(f"--form={form}: expected table, markdown or json")
+
+
+@command
+def sync(
+    _c: Context,
+    image: str = "",
+    only: str = "",
+    sandbox: bool = False,
+    newest: bool = False,
+    full: bool = False,
+    accept: bool = False,
+    refresh: bool = False,
+) -> None:
+    """Snapshots of what images use, and their locked packages; --newest or --full for more."""
+    from goldpress import upkeep
+    from goldpress.host import tools
+    from goldpress.workspace import sandbox_said, workspace
+
     tools.ensure()
-    snapshot = locking.sync(ws, definition, distribution, refresh=refresh)
-    show({"snapshot": snapshot.digest, "distribution": distribution.id})
+    ws = workspace()
+    rows = upkeep.sync(
+        ws,
+        [ws.definition(image)] if image else upkeep.images(ws),
+        only=[name for name in only.split(",") if name],
+        sandbox=sandbox_said(flag=sandbox),
+        scope=upkeep.Scope(newest=newest, every=full),
+        accept=accept,
+        refresh=refresh,
+    )
+    show(rows)
+
+
+@command
+def snapshots(_c: Context) -> None:
+    """Every snapshot that the store remembers, with its name, time and digest."""
+    from goldpress import upkeep
+    from goldpress.workspace import workspace
+
+    show(upkeep.snapshots(workspace()))
+
+
+@command
+def mirror_diff(
+    _c: Context, before: str, after: str, every: bool = False, form: str = "table"
+) -> None:
+    """What one snapshot offers other than another, and which CVEs that fixes."""
+    from goldpress import upkeep
+    from goldpress.workspace import workspace
+
+    print_difference(upkeep.compare(workspace(), before, after, every=every), form)
+
+
+@command
+def view(_c: Context, snapshot: str, base: str = "") -> None:
+    """Make a snapshot's view for a static host; prints the .repo file for the store's URL."""
+    from goldpress import upkeep
+    from goldpress.workspace import workspace
+
+    ws = workspace()
+    made = upkeep.view(ws, snapshot)
+    print(made.repo_file(base or ws.store.root.as_uri()))  # noqa: T201 - the result
+
+
+@command
+def serve(_c: Context, snapshot: str, address: str = "127.0.0.1", port: int = 8080) -> None:
+    """Serve a snapshot to dnf over HTTP until Ctrl-C; prints the .repo file."""
+    import threading
+
+    from goldpress import upkeep
+    from goldpress.workspace import workspace
+
+    with upkeep.served(workspace(), snapshot, address=address, port=port) as (made, url):
+        print(made.repo_file(url), flush=True)  # noqa: T201 - the result
+        progress.note(f"serving {url}; Ctrl-C ends it")
+        threading.Event().wait()
+
+
+@command
+def gc(_c: Context, delete: bool = False, grace_days: int = 7, newest: int = 10) -> None:
+    """What no snapshot in use, lock or image needs; --delete marks it, and deletes what is due."""
+    from goldpress import upkeep
+    from goldpress.workspace import workspace
+
+    found = upkeep.garbage(workspace(), delete=delete, grace_days=grace_days, newest=newest)
+    show(found.document())
+
+
+@command
+def forget_image(_c: Context, digest: str) -> None:
+    """An image that is no longer needed: gc may delete its packages."""
+    from goldpress import upkeep
+    from goldpress.workspace import workspace
+
+    show({"forgotten": upkeep.forget_image(workspace(), digest)})
 
 
 @command
@@ -170,12 +282,24 @@ def bench_press(_c: Context) -> None:
     checks.bench(Path(__file__).parent, "incremental")
 
 
+@command
+def bench_mirror(_c: Context) -> None:
+    """Locking against dnf, a sync with little news against reposync: ratios, one run."""
+    from goldpress.host import checks, tools
+
+    tools.ensure(*tools.BENCH_TOOLS)
+    checks.bench(Path(__file__).parent, "mirror")
+
+
 ns = Collection(setup, doctor, build_image, reproduce, boot, halt, lock, check)
-ns.add_collection(Collection("mirror", sync))
+mirror = Collection("mirror", sync, snapshots, view, serve, gc, forget_image)
+mirror.add_task(mirror_diff, name="diff")
+ns.add_collection(mirror)
 tests = Collection("test")
 tests.add_task(everything, name="all", default=True)
 tests.add_task(longer, name="long")
 ns.add_collection(tests)
 bench = Collection("bench")
 bench.add_task(bench_press, name="press")
+bench.add_task(bench_mirror, name="mirror")
 ns.add_collection(bench)

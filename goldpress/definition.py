@@ -73,6 +73,8 @@ Unit = Annotated[
     ),
 ]
 Word = Annotated[str, _text(r"\S+", "one word without spaces")]
+#: A module's stream, always text: `nodejs: 18` is a number in YAML only.
+Stream = Annotated[Word, BeforeValidator(_stream)]
 Identifier = Annotated[str, _text(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _")]
 Units = Annotated[tuple[Unit, ...], AfterValidator(_in_order)]
 Words = Annotated[tuple[Word, ...], AfterValidator(_unique)]
@@ -138,12 +140,12 @@ class Definition(Part):
     name: Name
     summary: Annotated[str, Field(min_length=1)]
     distribution: Name
+    #: `with:` names distributions that extend it, such as EPEL.
+    extra: Annotated[tuple[Name, ...], Field(alias="with"), AfterValidator(_in_order)] = ()
     arch: Arch
     packages: Annotated[tuple[PackageName, ...], AfterValidator(_some), AfterValidator(_in_order)]
     exclude: Annotated[tuple[PackagePattern, ...], AfterValidator(_in_order)] = ()
-    modules: dict[PackageName, Annotated[Word, BeforeValidator(_stream)]] = Field(
-        default_factory=dict
-    )
+    modules: dict[PackageName, Stream] = Field(default_factory=dict)
     weak_dependencies: bool = False
     services: Services = Services()
     parameters: dict[Identifier, Parameter] = Field(default_factory=dict)
@@ -181,6 +183,7 @@ class Definition(Part):
             "modules": dict(sorted(self.modules.items())),
             "packages": list(self.packages),
             "weak_dependencies": self.weak_dependencies,
+            "with": list(self.extra),
         }
 
 
@@ -203,6 +206,8 @@ def _contradictions(definition: Definition, directory: Path) -> Iterable[str]:
     folder = directory.resolve().name
     if definition.name != folder:
         yield f"name: is {definition.name!r}, but the folder is {folder!r}"
+    if definition.distribution in definition.extra:
+        yield f"with: {definition.distribution!r} is the image's distribution already"
     for package in sorted({*definition.packages} & {*definition.exclude}):
         yield f"exclude: {package!r} is asked for in `packages`"
     services = definition.services

@@ -133,7 +133,8 @@ def _fault(model: type[BaseModel], error: dict[str, Any]) -> str:
     prefix = f"{where}: " if where else ""
     if error["type"] == "extra_forbidden":
         owner = _model_at(model, location[:-1])
-        known = owner.model_fields if owner else ()
+        fields = owner.model_fields if owner else {}
+        known = [field.alias or name for name, field in fields.items()]
         return f"{prefix}unknown key{nearest(str(location[-1]), known)}"
     if error["type"] == "missing":
         return f"{prefix}this key is required"

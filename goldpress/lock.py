@@ -20,7 +20,7 @@ from goldpress.document import nearest, shown
 from goldpress.errors import DocumentError, MissingError
 from goldpress.store import write_atomically
 
-LOCK_VERSION = 1
+LOCK_VERSION = 2
 REMAKE = "run `./inv lock`"
 
 Check = Callable[[Any], bool]
@@ -41,6 +41,11 @@ def _words(value: Any) -> bool:
 
 def _streams(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(v, str) and v for v in value.values())
+
+
+def _snapshots(value: Any) -> bool:
+    is_digest, _ = _DIGEST
+    return isinstance(value, dict) and bool(value) and all(is_digest(v) for v in value.values())
 
 
 _NAME = (_matches(r"[A-Za-z0-9_][A-Za-z0-9._+-]*"), "a name")
@@ -69,8 +74,8 @@ _LOCK_KEYS: Mapping[str, tuple[Check, str]] = {
     "stand_in": (lambda value: isinstance(value, bool), "true or false"),
     "arch": _NAME,
     "platform": _NAME,
-    "snapshot": _DIGEST,
-    "request_sha256": _SHA256,
+    "snapshots": (_snapshots, "digests of snapshots by distribution"),
+    "request": (lambda value: isinstance(value, dict), "what was asked for"),
     "resolver": _TEXT,
     "source_date_epoch": _WHOLE,
     "modules": (_streams, "streams by module name"),
@@ -118,9 +123,11 @@ class LockedPackage:
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """The packages of an image, bound to the snapshot and the request they were chosen for.
+    """The packages of an image, bound to the snapshots and the request they were chosen for.
 
-    `source_date_epoch` is the newest build time among the packages, in seconds.
+    `snapshots` are digests by distribution: the image's own, and those that it is extended by.
+    `request` is plain JSON: what the definition and the overrides asked for. `source_date_epoch`
+    is the newest build time among the packages, in seconds.
     """
 
     lock_version: int = field(default=LOCK_VERSION)
@@ -128,8 +135,8 @@ class Lock:
     stand_in: bool
     arch: str
     platform: str
-    snapshot: str
-    request_sha256: str
+    snapshots: Mapping[str, str]
+    request: Mapping[str, Any]
     resolver: str
     source_date_epoch: int
     modules: Mapping[str, str]
@@ -147,7 +154,8 @@ class Lock:
 
     def _document(self) -> dict[str, Any]:
         document = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        document["modules"] = dict(self.modules)
+        for key in ("modules", "request", "snapshots"):
+            document[key] = dict(document[key])
         document["packages"] = [
             {**vars(package), "why": list(package.why)} for package in self.packages
         ]
@@ -176,7 +184,9 @@ class Lock:
         except FileNotFoundError:
             raise MissingError(f"{name}: there is no lock yet", hint=REMAKE) from None
         try:
-            document = json.loads(data, object_pairs_hook=_without_repeats)
+            document = json.loads(
+                data, object_pairs_hook=_without_repeats, parse_constant=_refused_constant
+            )
         except ValueError as error:
             raise DocumentError(f"{name}: not JSON: {error}", hint=REMAKE) from None
         if not isinstance(document, dict):
@@ -192,10 +202,18 @@ class Lock:
         if faults:
             raise DocumentError("\n".join(f"{name}: {f}" for f in faults), hint=REMAKE)
         lock = cls(**_fields(document))
-        # The canonical bytes contain the digest: both are compared at once.
-        if lock.to_json() != data:
+        try:
+            # The canonical bytes contain the digest: both are compared at once.
+            unchanged = lock.to_json() == data
+        except UnicodeEncodeError:
+            unchanged = False
+        if not unchanged:
             raise DocumentError(f"{name}: was edited by hand: {REMAKE}")
         return lock
+
+
+def _refused_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

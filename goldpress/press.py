@@ -19,6 +19,7 @@ from goldpress.distribution import Distribution, Signers
 from goldpress.host import tools
 from goldpress.lock import Lock
 from goldpress.manifest import ImageManifest
+from goldpress.mirror.roots import IMAGE, PACKAGES
 from goldpress.mirror.trust import trusted
 from goldpress.progress import Step
 from goldpress.rootfs.assemble import assemble
@@ -62,7 +63,12 @@ def code_digest(*names: str) -> str:
 
 def packages_digest(lock: Lock) -> str:
     """The digest over what is installed: two locks of other snapshots can share it."""
-    return digest_of([[p.nevra, p.sha256] for p in lock.packages])
+    return digest_of(package_rows(lock))
+
+
+def package_rows(lock: Lock) -> list[list[str]]:
+    """What is installed: NEVRA and sha256 of each package, in the lock's order."""
+    return [[p.nevra, p.sha256] for p in lock.packages]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +223,12 @@ class Press:
             disk_bytes=disk.raw.stat().st_size,
             block_root=disk.block_root,
         )
-        self.workspace.store.put_document("manifest", manifest.to_document())
+        # By the manifest's digest of them: gc keeps the packages of images that are in use.
+        self.workspace.store.put_document(PACKAGES, package_rows(self.lock))
+        digest = self.workspace.store.put_document("manifest", manifest.to_document())
+        # What is in the ledger is in use: gc keeps its packages until someone forgets it.
+        name = f"{self.definition.name}.{self.distribution.id}.{self.definition.arch}"
+        self.workspace.store.enter(IMAGE, name, digest)
         return Pressed(
             definition=self.definition,
             distribution=self.distribution,

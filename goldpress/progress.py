@@ -8,14 +8,18 @@ stdout carries results only.
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.status import Status
 
+#: No column of a result is cut where a program, or a log, reads it.
+RESULT_COLUMNS = 160
 CONSOLE = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -56,6 +60,13 @@ def note(text: str) -> None:
     CONSOLE.print(text, markup=False)
 
 
+def result(shown: RenderableType) -> None:
+    """A table on stdout: a result for people. Where no terminal is, as wide as it has to be."""
+    terminal = Console(highlight=False)
+    width = None if terminal.is_terminal else RESULT_COLUMNS
+    Console(highlight=False, width=width).print(shown)
+
+
 @contextmanager
 def step(name: str, why: str = "") -> Iterator[Step]:
     """Announce a step, time it, and say how it ended (also when it raised)."""
@@ -82,3 +93,90 @@ def _end(current: Step, mark: str) -> None:
     detail = f"  {current.detail}" if current.detail and mark == "ok" else ""
     note(f"{mark:>6}  {current.name}  {current.seconds:.1f} s{detail}")
     sys.stderr.flush()
+
+
+#: Seconds of the past that a rate is of; a second or two jump about.
+RATE_SECONDS = 5.0
+#: Off a terminal, a line so often: a log that is silent for minutes looks like one that hangs.
+LINE_SECONDS = 30.0
+#: On one, so often; every chunk of every thread would cost more than the transfer.
+SHOWN_SECONDS = 0.1
+
+
+@dataclass(kw_only=True)
+class Transfers:
+    """Files on their way, and how fast; any thread may tell of bytes and files."""
+
+    step: Step
+    files: int
+    size: int
+    clock: Callable[[], float] = time.monotonic
+    here: int = 0
+    received: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _past: deque[tuple[float, int]] = field(default_factory=deque)
+    _began: float = 0.0
+    _shown: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._began = self._shown = self.clock()
+        self._past.append((self._began, 0))
+
+    def bytes(self, count: int) -> None:
+        """So many bytes came (less than 0: were thrown away again)."""
+        with self._lock:
+            self.received += count
+            self._show()
+
+    def file(self) -> None:
+        """A file is here."""
+        with self._lock:
+            self.here += 1
+            self._show()
+
+    def _show(self) -> None:
+        now = self.clock()
+        live = self.step.status is not None
+        if now - self._shown < (SHOWN_SECONDS if live else LINE_SECONDS):
+            return
+        self._shown = now
+        self._past.append((now, self.received))
+        while len(self._past) > 2 and now - self._past[1][0] >= RATE_SECONDS:  # noqa: PLR2004
+            self._past.popleft()
+        then, before = self._past[0]
+        rate = max(0.0, (self.received - before) / max(now - then, SHOWN_SECONDS))
+        text = transfer_text(self.here, self.files, self.received, self.size, rate)
+        if live:
+            self.step.update(text)
+        else:
+            note(f"  …  {self.step.name}  {text}")
+
+    def summary(self) -> str:
+        """What came, and how fast."""
+        rate = self.received / max(self.clock() - self._began, 0.001)
+        return f"{self.here} files, {megabytes(self.received)}, {megabytes(rate)}/s"
+
+
+def megabytes(size: float) -> str:
+    """A number of bytes in MB."""
+    return f"{size / 1e6:.1f} MB"
+
+
+def transfer_text(here: int, files: int, received: int, size: int, rate: float) -> str:
+    """Files, bytes, bytes a second and the time left, in a line; `rate` 0 means not known."""
+    parts = [f"{here} of {files} files", f"{received / 1e6:.1f} of {megabytes(size)}"]
+    if rate > 0:
+        minutes, seconds = divmod(round(max(0, size - received) / rate), 60)
+        hours, minutes = divmod(minutes, 60)
+        left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+        parts += [f"{megabytes(rate)}/s", f"{left} left"]
+    return ", ".join(parts)
+
+
+@contextmanager
+def transfers(name: str, *, files: int, size: int) -> Iterator[Transfers]:
+    """A step that brings `files` files of `size` bytes altogether."""
+    with step(name, f"{files} to bring, {megabytes(size)}") as current:
+        running = Transfers(step=current, files=files, size=size)
+        yield running
+        current.update(running.summary())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+REPOMD_HEAD = '<?xml version="1.0"?>\n<repomd xmlns="http://linux.duke.edu/metadata/repo">'
 _COMMON = "{http://linux.duke.edu/metadata/common}"
 _FILELISTS = "{http://linux.duke.edu/metadata/filelists}"
 
@@ -22,6 +24,27 @@ class Metadata:
     def covers(self, name: str, path: str) -> bool:
         """Whether the metadata would show `path` in the package `name`: primary has only some."""
         return name in self.complete or path.startswith("/etc/") or "bin/" in path
+
+
+def usable(root: Path, target: Path) -> Path:
+    """The folders of `root` again, below `target`, as whole repositories.
+
+    The collection lacks some files of each repository: those are left out of its repomd.xml.
+    """
+    for file in root.rglob("*"):
+        if file.is_file():
+            place = target / file.relative_to(root)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(file)
+    for repomd in target.rglob("repomd.xml"):
+        text = repomd.read_text()
+        repomd.unlink()
+        for data in re.findall(r" *<data .*?</data>\n", text, re.DOTALL):
+            (href,) = re.findall(r'<location href="([^"]*)"', data)
+            if not (repomd.parent.parent / href).is_file():
+                text = text.replace(data, "")
+        repomd.write_text(text)
+    return target
 
 
 def packages_of(file: Path) -> ET.Element:

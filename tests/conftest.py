@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from centos import Metadata, read_metadata
+from centos import Metadata, read_metadata, usable
 
 REAL_METADATA = "GOLDPRESS_REAL_METADATA"
 
-pytest_plugins = ["rpms"]
+pytest_plugins = ["emulated", "rpms", "stores"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -18,9 +18,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def real_metadata() -> Path:
+def real_metadata(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real CentOS Stream 9 repositories' metadata; for tests with the marker `metadata`."""
-    return Path(os.environ[REAL_METADATA]) / "centos-stream-9"
+    return usable(
+        Path(os.environ[REAL_METADATA]) / "centos-stream-9", tmp_path_factory.mktemp("centos")
+    )
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ modules:
   php: 8.20
   nodejs: 18
 weak_dependencies: true
+with: [epel-9]
 services:
   enable: [sshd.service, nginx.service]
   mask: [sshd-keygen@.service]
@@ -67,6 +68,7 @@ def test_a_minimal_definition_has_quiet_defaults(tmp_path: Path) -> None:
     assert definition.exclude == ()
     assert definition.modules == {}
     assert not definition.weak_dependencies
+    assert definition.extra == ()
     assert definition.services.enable == ()
     assert definition.kernel.initrd.add_drivers == ()
     assert definition.verify.listen == ()
@@ -75,6 +77,7 @@ def test_a_minimal_definition_has_quiet_defaults(tmp_path: Path) -> None:
 def test_every_key_is_read(tmp_path: Path) -> None:
     definition = load_definition(written(tmp_path, FULL))
     assert definition.modules == {"php": "8.20", "nodejs": "18"}
+    assert definition.extra == ("epel-9",)
     assert definition.services.enable == ("nginx.service", "sshd.service")
     assert definition.services.mask == ("sshd-keygen@.service",)
     assert definition.selinux.booleans == {"httpd_can_network_connect": False}
@@ -115,6 +118,7 @@ def test_the_request_is_what_decides_the_packages(tmp_path: Path) -> None:
         "modules": {"nodejs": "18", "php": "8.20"},
         "packages": ["nginx", "php-fpm"],
         "weak_dependencies": True,
+        "with": ["epel-9"],
     }
 
 
@@ -172,6 +176,10 @@ def test_a_fault_is_named_with_its_composed_path(
             "services: 'a.service' is in more than one of enable, disable and mask",
         ),
         ("exclude: [nginx]", "exclude: 'nginx' is asked for in `packages`"),
+        ("wiht: [epel-9]", "wiht: unknown key; nearest: with"),
+        ("extra: [epel-9]", "extra: unknown key"),
+        ("with: [epel-9, epel-9]", "with: 'epel-9' is listed twice"),
+        ("with: [centos-stream-9]", "with: 'centos-stream-9' is the image's distribution already"),
         ("parameters: {a: [1]}", "parameters.a: expected text, a whole number, or true or false"),
         ("parameters: {a: null}", "parameters.a: expected text, a whole number, or true or false"),
         ("parameters:", "parameters: expected an object, not None"),

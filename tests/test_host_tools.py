@@ -18,7 +18,6 @@ def test_missing_tools_are_found() -> None:
 
 def test_without_root_the_one_command_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "TOOLS", (ABSENT,))
-    monkeypatch.setattr(tools, "missing", lambda: (ABSENT,))
     monkeypatch.setattr(tools, "_as_root", lambda: None)
     with pytest.raises(MissingError) as caught:
         tools.ensure()

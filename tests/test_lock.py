@@ -41,8 +41,8 @@ LOCK = Lock(
     stand_in=False,
     arch="x86_64",
     platform="el9",
-    snapshot=f"sha256:{'c' * 64}",
-    request_sha256="d" * 64,
+    snapshots={"centos-stream-9": f"sha256:{'c' * 64}", "epel-9": f"sha256:{'d' * 64}"},
+    request={"packages": ["nginx"], "overrides": [], "weak_dependencies": False},
     resolver="libsolv 1",
     source_date_epoch=1700000000,
     modules={"php": "8.2"},
@@ -82,7 +82,7 @@ def test_it_is_json_with_one_package_a_line() -> None:
         )
     ]
     document = json.loads(text)
-    assert document["lock_version"] == 1
+    assert document["lock_version"] == 2
     assert document["digest"] == LOCK.digest
     assert list(document) == sorted(document)
 
@@ -100,10 +100,12 @@ def test_the_digest_is_over_everything() -> None:
         LOCK.digest,
         replace(LOCK, stand_in=True).digest,
         replace(LOCK, modules={}).digest,
+        replace(LOCK, request={}).digest,
+        replace(LOCK, snapshots={"epel-9": LOCK.snapshots["epel-9"]}).digest,
         replace(LOCK, packages=(BASH,)).digest,
         replace(LOCK, packages=(BASH, replace(NGINX, why=("required by bash",)))).digest,
     }
-    assert len(digests) == 5
+    assert len(digests) == 7
 
 
 def test_a_missing_lock_is_missing(tmp_path: Path) -> None:
@@ -149,12 +151,14 @@ def top(**values: object) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (top(lock_version=2), "lock_version: is 2, this goldpress reads 1"),
-        (top(lock_version=True), "lock_version: is True, this goldpress reads 1"),
-        (lambda d: d.pop("lock_version"), "lock_version: is None, this goldpress reads 1"),
-        (top(snapshoot=""), "snapshoot: unknown key; nearest: snapshot"),
+        (top(lock_version=1), "lock_version: is 1, this goldpress reads 2"),
+        (top(lock_version=True), "lock_version: is True, this goldpress reads 2"),
+        (lambda d: d.pop("lock_version"), "lock_version: is None, this goldpress reads 2"),
+        (top(snapshoots={}), "snapshoots: unknown key; nearest: snapshots"),
         (lambda d: d.pop("arch"), "arch: this key is required"),
-        (top(snapshot="c" * 64), "snapshot: expected sha256: and 64 hex digits, not 'cccc"),
+        (top(snapshots={}), "snapshots: expected digests of snapshots by distribution"),
+        (top(snapshots={"a": "c" * 64}), "snapshots: expected digests of snapshots by distri"),
+        (top(request=["nginx"]), "request: expected what was asked for, not 'list'"),
         (top(stand_in=0), "stand_in: expected true or false, not 0"),
         (top(modules={"php": 8}), "modules: expected streams by module name, not 'dict'"),
         (top(packages=[]), "packages: expected a list of packages, not 'list'"),
@@ -196,13 +200,20 @@ def test_what_is_not_a_lock_is_refused(
         ("<<<<<<< HEAD\n", "not JSON"),
         ("[]", "not a lock"),
         ('{"arch":"a","arch":"b"}', "not JSON: the key 'arch' is there twice"),
-        ('{"lock_version":NaN}', "lock_version: is nan"),
+        ('{"lock_version":2,"request":{"a":NaN}}', "not JSON: NaN is no number"),
     ],
 )
 def test_what_is_not_a_document_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(text)
     with pytest.raises(DocumentError, match=message):
+        Lock.read(path)
+
+
+def test_text_that_is_no_unicode_is_an_edit(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(LOCK.to_json().replace(b'["nginx"]', rb'["\ud800"]'))
+    with pytest.raises(DocumentError, match="was edited by hand"):
         Lock.read(path)
 
 

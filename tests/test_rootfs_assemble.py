@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from goldpress.definition import Services
 from goldpress.errors import BuildError
 from goldpress.host.trees import Entry
 from goldpress.rootfs import assemble
@@ -14,6 +15,21 @@ from goldpress.rootfs.policy import booleans_local, semodule_argv
 
 def entry(path: str, mode: int, size: int = 0) -> Entry:
     return Entry(path=path, mode=mode, uid=0, gid=0, size=size, mtime=0, links=1)
+
+
+def test_units_are_turned_off_where_they_are(tmp_path: Path) -> None:
+    system = tmp_path / "usr/lib/systemd/system"
+    system.mkdir(parents=True)
+    for name in ("a.service", "b@.service"):
+        (system / name).touch()
+    services = Services(
+        disable=("a.service", "b@1.service", "not-here.timer"), mask=("not-here.target",)
+    )
+    assert list(assemble.off_argvs(tmp_path, services)) == [
+        ("systemctl", "disable", "a.service", "b@1.service"),
+        ("systemctl", "mask", "not-here.target"),
+    ]
+    assert list(assemble.off_argvs(tmp_path, Services(disable=("not-here.timer",)))) == []
 
 
 def test_preset_enables_these_and_nothing_else() -> None:

@@ -71,6 +71,13 @@ TOOLS = (
     _tool("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf", "UEFI firmware of local machines"),
     _tool("ssh", "openssh-client", "verifying booted machines"),
     _tool("ssh-keyscan", "openssh-client", "pinning a machine's host key"),
+    _tool("git", "git", "which locks are in use; what changed since a commit"),
+)  # fmt: skip
+
+#: What only a benchmark compares with.
+BENCH_TOOLS = (
+    _tool("/usr/lib/python3/dist-packages/dnf-plugins/reposync.py", "dnf-plugins-core",
+          "comparing a sync with dnf reposync"),
 )  # fmt: skip
 
 #: Packages whose version shapes bytes, by stage; part of a stage's key.
@@ -115,12 +122,13 @@ def _as_root() -> tuple[str, ...] | None:
         return None
 
 
-def ensure() -> None:
-    """Install what is missing, when that is possible without a question.
+def ensure(*also: Tool) -> None:
+    """Install what is missing of `TOOLS` and these, when that is possible without a question.
 
     Raises MissingError with the one command to run otherwise. Costs milliseconds when all is there.
     """
-    lacking = missing()
+    wanted = (*TOOLS, *also)
+    lacking = missing(wanted)
     user = getpass.getuser()
     no_ids = not all(
         has_subordinate_ids(Path(name), user=user, uid=os.getuid())
@@ -146,7 +154,7 @@ def ensure() -> None:
     for command in commands:
         with progress.step(f"setup: {shlex.join(command[:2])}"):
             run((*prefix, *command), env={"DEBIAN_FRONTEND": "noninteractive"}, what="setup")
-    if still := missing():
+    if still := missing(wanted):
         raise MissingError(f"after setup these are still missing: {[t.program for t in still]}")
     check_subordinate_ids()
 

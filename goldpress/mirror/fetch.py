@@ -1,110 +1,59 @@
-"""Owns bringing one file here: from an http(s) URL or a local path, hashed while it is written."""
+"""Owns bringing a file: from the best of the places that have it, as often as makes sense."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
 import secrets
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, unquote, urljoin, urlsplit
 
-import urllib3
-
-from goldpress.digest import CHUNK_BYTES
 from goldpress.errors import MissingError, TrustError
+from goldpress.mirror.fault import Fault
+from goldpress.mirror.hosts import Hosts
+from goldpress.mirror.metalink import Promise
+from goldpress.mirror.pace import Pace
+from goldpress.mirror.place import host_of, local_base, location, shown
+from goldpress.mirror.source import Source
+from goldpress.mirror.transfer import Fetched, StoppedError, Transfer
+from goldpress.mirror.web import Web
 
-CONNECT_SECONDS = 15.0
-#: Between two reads: a stalled mirror is given up, a slow one is not.
-READ_SECONDS = 60.0
+#: How often one place is asked for one file, and all places together.
 ATTEMPTS = 4
-#: Seconds before a repetition, doubled each time.
+ALL_ATTEMPTS = 12
+#: How many more places are asked for the newest repomd.xml when one had an older one.
+NEWER_ATTEMPTS = 4
+#: Seconds before a place is asked again, doubled each time.
 BACKOFF_SECONDS = 1.0
-#: Only what may pass by itself is tried again; a 404 will still be one.
-PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-MAX_REDIRECTS = 5
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def checked_href(href: str) -> str:
-    """`href` if it stays inside its repository. Raises ValueError for any other."""
-    plain = unquote(href)
-    parts = plain.split("/")
-    wrong = (
-        not href
-        or "\\" in plain
-        or _CONTROL.search(plain)
-        or ":" in parts[0]
-        or parts[0] == ""
-        or any(part in {"", ".", ".."} for part in parts)
-        or "?" in href
-        or "#" in href
-    )
-    if wrong:
-        raise ValueError(f"the href {href!r} leaves its repository; the metadata is not usable")
-    return href
+#: A place that is this slow for this long comes after the others, though it did deliver.
+SLOW_RATE = 50_000
+SLOW_SECONDS = 10.0
+#: How many places a message names.
+NAMED = 3
 
 
-def location(base: str | Path, href: str) -> str | Path:
-    """Where `href` of the repository at `base` is. Raises TrustError for an unsafe href."""
-    try:
-        checked_href(href)
-    except ValueError as error:
-        raise TrustError(f"{base}: {error}") from None
-    local = local_base(base)
-    if local is not None:
-        return local / href
-    # A + in a path is a space to S3; encoded, it is a + everywhere. What is encoded stays so.
-    return f"{str(base).rstrip('/')}/{quote(href, safe='/%~')}"
+@dataclass(kw_only=True)
+class _Try:
+    """One place of a file: how often it was asked."""
 
-
-def local_base(base: str | Path) -> Path | None:
-    """The directory of a path or file: URL; None for a URL of the network."""
-    if isinstance(base, Path):
-        return base
-    parts = urlsplit(base)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return None if parts.scheme in {"http", "https"} else Path(base)
-
-
-def redirected(url: str, target: str) -> str:
-    """Where a redirect of `url` leads. Raises TrustError when that is less safe than `url`."""
-    there = urljoin(url, target)
-    safe = {"https"} if urlsplit(url).scheme == "https" else {"http", "https"}
-    if urlsplit(there).scheme not in safe:
-        raise TrustError(f"{url}: redirects to {there}; refused")
-    return there
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fetched:
-    """What was written: its sha256 (64 hex digits) and its size in bytes."""
-
-    sha256: str
-    size: int
-
-
-def _pool() -> urllib3.PoolManager:
-    return urllib3.PoolManager(
-        maxsize=8,
-        retries=False,
-        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-        headers={"User-Agent": "goldpress", "Accept-Encoding": "identity"},
-    )
+    address: str | Path
+    host: str
+    asked: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fetcher:
-    """Fetches files; one instance shares its connections among threads."""
+    """Fetches files; one instance shares connections, and what it learnt of hosts, by threads.
 
-    pool: urllib3.PoolManager = field(default_factory=_pool)
-    sleep: Callable[[float], None] = time.sleep
+    `sleep` is for tests; without it, waiting ends early when a transfer is stopped.
+    """
+
+    web: Web = field(default_factory=Web)
+    hosts: Hosts = field(default_factory=Hosts)
+    pace: Pace = field(default_factory=Pace)
+    sleep: Callable[[float], None] | None = None
 
     def fetch(
         self,
@@ -115,62 +64,170 @@ class Fetcher:
         sha256: str | None = None,
         size: int | None = None,
     ) -> Fetched:
-        """Write `source` to `target`, whole or not at all, and say what it was.
+        """Write the file at `source` to `target`, whole or not at all, and say what it was.
 
         At most `limit` bytes are taken. Raises MissingError when it cannot be had, TrustError
         when it is not the promised `sha256` or `size`, or is larger than allowed.
         """
-        limit = limit if size is None else min(limit, size)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+        job = _Job(limit=limit, sha256=sha256, size=size)
+        return self._bring([source], shown(source), target, job)
+
+    def fetch_from(
+        self,
+        source: Source,
+        href: str,
+        target: Path,
+        *,
+        limit: int,
+        sha256: str | None = None,
+        size: int | None = None,
+        expected: Sequence[Promise] = (),
+        partial: Path | None = None,
+        stop: threading.Event | None = None,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> Fetched:
+        """The same for a file of a repository, from whichever of its places has it.
+
+        `expected` says what the file may be, the best first: a place that has another one is asked
+        no more, one that has a lesser one only counts when none has the best. `partial` is where
+        the bytes come first; when they do not all come they are kept there, and the next call
+        goes on from them (the caller sees to it that only one does). `on_bytes` is told of bytes
+        as they come. Raises as `fetch`, and StoppedError when `stop` was set.
+        """
+        addresses = [location(place, href) for place in source.places]
+        job = _Job(
+            limit=limit,
+            sha256=sha256,
+            size=size,
+            expected=tuple(expected),
+            partial=partial,
+            stop=stop or threading.Event(),
+            on_bytes=on_bytes,
+        )
+        return self._bring(addresses, href, target, job)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.web.close()
+
+    def _bring(
+        self, addresses: Sequence[str | Path], name: str, target: Path, job: _Job
+    ) -> Fetched:
+        scratch = job.partial or target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+        for path in (target, scratch):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        lesser = scratch.with_name(f"{scratch.name}.lesser")
+        whole = False
         try:
-            fetched = self._repeatedly(source, scratch, limit)
-            if size is not None and fetched.size != size:
-                raise TrustError(f"{source}: {fetched.size} bytes, expected {size}")
-            if sha256 is not None and fetched.sha256 != sha256:
-                raise TrustError(f"{source}: sha256 is {fetched.sha256}, expected {sha256}")
+            fetched = self._best(addresses, name, scratch, lesser, job)
             scratch.replace(target)
+            whole = True
         finally:
-            scratch.unlink(missing_ok=True)
+            lesser.unlink(missing_ok=True)
+            if not whole and (job.partial is None or not _size(scratch)):
+                scratch.unlink(missing_ok=True)
         return fetched
 
-    def _repeatedly(self, source: str | Path, scratch: Path, limit: int) -> Fetched:
-        local = local_base(source)
-        if local is not None:
-            return _write(_file_chunks(local), scratch, limit, source)
-        failure = ""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self.sleep(BACKOFF_SECONDS * 2 ** (attempt - 1))
-            try:
-                with self._response(str(source)) as response:
-                    if response.status == 200:  # noqa: PLR2004 - OK
-                        return _write(response.stream(CHUNK_BYTES), scratch, limit, source)
-                    failure = f"status {response.status}"
-                    if response.status not in PASSING_STATUSES:
-                        break
-            except urllib3.exceptions.HTTPError as error:
-                failure = str(error)
-        raise MissingError(
-            f"{source}: {failure}",
-            hint="check the address in `rpm-mirror/` and the network, then try again",
+    def _best(
+        self,
+        addresses: Sequence[str | Path],
+        name: str,
+        scratch: Path,
+        lesser: Path,
+        job: _Job,
+    ) -> Fetched:
+        """Ask place after place, until one has it, or none is left to ask."""
+        transfer = Transfer(
+            scratch=scratch,
+            limit=job.most,
+            sha256=job.sha256,
+            size=job.size,
+            stop=job.stop,
+            on_bytes=job.on_bytes,
         )
+        left = [_Try(address=a, host=_host(a)) for a in addresses]
+        faults: dict[str | Path, Fault] = {}
+        found: Fetched | None = None
+        more = ALL_ATTEMPTS if len(left) > 1 else ATTEMPTS
+        while left and more > 0:
+            more -= 1
+            asked = min(one.asked for one in left)
+            now = [one for one in left if one.asked == asked]
+            with self.hosts.slot([one.host for one in now], job.stop) as index:
+                if index < 0:
+                    raise StoppedError
+                chosen = now[index]
+                try:
+                    fetched = self._ask(chosen, transfer, job)
+                except Fault as fault:
+                    faults[chosen.address] = fault
+                    self.hosts.failed(chosen.host, fault.rest)
+                    if not fault.passing or chosen.asked == ATTEMPTS:
+                        left.remove(chosen)
+                    continue
+            rank = job.rank(fetched)
+            if rank == 0:
+                return fetched
+            left.remove(chosen)
+            self.hosts.failed(chosen.host)
+            if found is None or rank < job.rank(found):
+                scratch.replace(lesser)
+                scratch.touch()
+                more = min(more, NEWER_ATTEMPTS) if found is None else more
+                found = fetched
+        if found is not None:
+            lesser.replace(scratch)
+            return found
+        raise _error(name, [faults[a] for a in dict.fromkeys(addresses) if a in faults])
 
-    @contextmanager
-    def _response(self, url: str) -> Iterator[urllib3.BaseHTTPResponse]:
-        """Follow redirects by hand: never from https to anything else."""
-        for _ in range(MAX_REDIRECTS + 1):
-            response = self.pool.request("GET", url, preload_content=False, redirect=False)
-            try:
-                target = response.get_redirect_location()
-                if not target:
-                    yield response
-                    return
-            finally:
-                # What was read to its end gave its connection back already.
-                response.close()
-            url = redirected(url, target)
-        raise MissingError(f"{url}: more than {MAX_REDIRECTS} redirects")
+    def _ask(self, chosen: _Try, transfer: Transfer, job: _Job) -> Fetched:
+        backoff = BACKOFF_SECONDS * 2 ** (chosen.asked - 1) if chosen.asked else 0.0
+        wait = max(backoff, self.hosts.rest(chosen.host))
+        chosen.asked += 1
+        if wait:
+            (self.sleep or job.stop.wait)(wait)
+        if job.stop.is_set():
+            raise StoppedError
+        began = time.monotonic()
+        fetched = transfer.take(chosen.address, self.web, self.pace)
+        if job.expected and job.rank(fetched) < 0:
+            raise Fault(
+                f"{shown(chosen.address)}: sha256 is {fetched.sha256}, expected "
+                f"{job.expected[0].sha256} as its metalink says",
+                kind=TrustError,
+            )
+        seconds = time.monotonic() - began
+        if seconds > SLOW_SECONDS and fetched.size / seconds < SLOW_RATE:
+            self.hosts.failed(chosen.host)
+        elif job.rank(fetched) == 0:
+            self.hosts.worked(chosen.host)
+        return fetched
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What is wanted of a file, and who is told of it."""
+
+    limit: int
+    sha256: str | None = None
+    size: int | None = None
+    expected: tuple[Promise, ...] = ()
+    partial: Path | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    on_bytes: Callable[[int], None] | None = None
+
+    @property
+    def most(self) -> int:
+        """The most bytes that are taken."""
+        sizes = [promise.size for promise in self.expected]
+        return min(self.limit, max(sizes)) if sizes else self.limit
+
+    def rank(self, fetched: Fetched) -> int:
+        """0 for the best that is expected, more for a lesser one, -1 for any other."""
+        if not self.expected:
+            return 0
+        here = Promise(sha256=fetched.sha256, size=fetched.size)
+        return self.expected.index(here) if here in self.expected else -1
 
 
 @contextmanager
@@ -183,28 +240,27 @@ def fetching(fetcher: Fetcher | None) -> Iterator[Fetcher]:
     try:
         yield own
     finally:
-        own.pool.clear()
+        own.close()
 
 
-def _file_chunks(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                yield chunk
-    except OSError as error:
-        raise MissingError(f"{path}: {error.strerror}") from None
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
-def _write(chunks: Iterator[bytes], target: Path, limit: int, source: str | Path) -> Fetched:
-    digest = hashlib.sha256()
-    size = 0
-    with target.open("wb") as stream:
-        for chunk in chunks:
-            size += len(chunk)
-            if size > limit:
-                raise TrustError(f"{source}: more than {limit} bytes; refused")
-            digest.update(chunk)
-            stream.write(chunk)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return Fetched(sha256=digest.hexdigest(), size=size)
+def _host(address: str | Path) -> str:
+    return "" if local_base(address) is not None else host_of(str(address))
+
+
+def _error(name: str, faults: Sequence[Fault]) -> MissingError | TrustError:
+    """The error of a file that no place gave: wrong bytes weigh more than none."""
+    distrusted = any(fault.kind is TrustError for fault in faults)
+    message = faults[0].message
+    if len(faults) > 1:
+        others = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
+        each = "; ".join(fault.message for fault in faults[:NAMED])
+        message = f"{name}: none of {len(faults)} places has it: {each}{others}"
+    if distrusted:
+        return TrustError(message)
+    return MissingError(
+        message, hint="check the address in `rpm-mirror/` and the network, then try again"
+    )

@@ -1,29 +1,36 @@
-"""Owns what a repository offers: the packages of its primary.xml, read strictly as a stream."""
+"""Owns what a repository offers: the packages of its primary.xml, read strictly as a stream.
+
+In each package the elements directly below it are wanted; what it requires and provides comes
+last, in ``<format>``, and is the resolver's to read.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from goldpress.errors import TrustError
-from goldpress.mirror.fetch import checked_href
-from goldpress.mirror.xml import Element, elements
+from goldpress.mirror.blocks import attributes_of, package_blocks
+from goldpress.mirror.place import checked_href
 
 ROOT = ("http://linux.duke.edu/metadata/common", "metadata")
-#: Ten times the packages of Fedora; a repository with more is not one.
-MAX_PACKAGES = 1_000_000
 
-_KEPT = frozenset(
-    {
-        *("name", "arch", "version", "checksum", "time", "size", "location"),
-        *("format", "sourcerpm"),
-    }
-)
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
-_VERSION = re.compile(r"[A-Za-z0-9._+~^]+")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,254}")
+_VERSION = re.compile(r"[A-Za-z0-9._+~^]{1,255}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_SOURCE_RPM = re.compile(r"[A-Za-z0-9._+~^-]{0,800}")
+
+_FIELDS = r"name|arch|version|checksum|time|size|location"
+_FIELD = re.compile(
+    r"<(" + _FIELDS + r")((?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*)\s*"
+    r"(?:/>|>([^<]*)</\1\s*>)"
+)
+_FIELD_BEGINS = re.compile(r"<(" + _FIELDS + r")[\s/>]")
+_FORMAT_ENDS = re.compile(rb"(?:</format\s*>|<format\s*/>)\s*</package>")
+_SOURCE = re.compile(rb"<(?:\w+:)?sourcerpm\s*>([^<]*)<")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,65 +55,90 @@ class AvailablePackage:
         return f"{self.name}-{self.epoch}:{self.version}-{self.release}.{self.arch}"
 
 
+class _Field(NamedTuple):
+    name: str
+    attributes: dict[str, str]
+    text: str
+
+    def get(self, attribute: str) -> str:
+        if attribute not in self.attributes:
+            raise ValueError(f"<{self.name}> has no attribute {attribute!r}")
+        return self.attributes[attribute]
+
+
 def read_primary(
     chunks: Iterable[bytes], *, repository: str, name: str = "primary"
 ) -> Iterator[AvailablePackage]:
-    """The packages of an opened primary.xml. Raises TrustError when it is not one.
+    """The packages of an opened primary.xml in its order. Raises TrustError when it is not one.
 
     The number of packages has to be the one that the document itself announces.
     """
-    announced: list[int] = []
-
-    def on_root(attributes: Mapping[str, str]) -> None:
-        announced.append(_number(attributes.get("packages", ""), "packages"))
-        if announced[0] > MAX_PACKAGES:
-            raise ValueError(f"announces {announced[0]} packages; refused")
-
-    count = 0
-    for element in elements(chunks, name=name, root=ROOT, kept=_KEPT, on_root=on_root):
-        count += 1
-        if count > announced[0]:
-            break
+    _, blocks = package_blocks(chunks, name=name, root=ROOT)
+    for count, block in enumerate(blocks, 1):
         try:
-            yield _package(element, repository)
+            yield _package(block, repository)
         except ValueError as error:
             raise TrustError(f"{name}: package {count}: {error}") from None
-    if count != announced[0]:
-        raise TrustError(f"{name}: announces {announced[0]} packages and has {count} or more")
 
 
-def _package(element: Element, repository: str) -> AvailablePackage:
-    if element.name != "package" or element.attributes.get("type") != "rpm":
-        raise ValueError(f"<{element.name}> where a package of type rpm was expected")
-    version, checksum = element.one("version"), element.one("checksum")
+def _package(block: bytes, repository: str) -> AvailablePackage:
+    head, tail = _halves(block)
+    fields = _fields(head)
+    kind = attributes_of(head[: head.index(">")]).get("type")
+    if kind != "rpm":
+        raise ValueError(f"is of type {kind!r} where rpm was expected")
+    version, checksum, place = fields["version"], fields["checksum"], fields["location"]
     if (checksum.attributes.get("type"), checksum.attributes.get("pkgid")) != ("sha256", "YES"):
         raise ValueError(f"the checksum is of type {checksum.attributes.get('type')!r}, not sha256")
-    place = element.one("location")
-    # expat joins a namespace and a name by a space.
-    if any(key.endswith(" base") for key in place.attributes):
+    if any(key.endswith(":base") for key in place.attributes):
         raise ValueError("the location has a base of its own; it would leave the repository")
     href = checked_href(place.get("href"))
     if not href.endswith(".rpm"):
         raise ValueError(f"the href {href!r} is not that of an .rpm")
-    sources = element.one("format").all("sourcerpm")
+    source = _SOURCE.search(tail)
     return AvailablePackage(
-        name=_match(_NAME, element.one("name").text, "name"),
+        name=_match(_NAME, fields["name"].text.strip(), "name"),
         epoch=_number(version.attributes.get("epoch") or "0", "epoch"),
         version=_match(_VERSION, version.get("ver"), "version"),
         release=_match(_VERSION, version.get("rel"), "release"),
-        arch=_match(_NAME, element.one("arch").text, "arch"),
-        sha256=_match(_SHA256, checksum.text, "sha256"),
-        size=_number(element.one("size").get("package"), "size"),
+        arch=_match(_NAME, fields["arch"].text.strip(), "arch"),
+        sha256=_match(_SHA256, checksum.text.strip(), "sha256"),
+        size=_number(fields["size"].get("package"), "size"),
         href=href,
-        build_time=_number(element.one("time").get("build"), "build time"),
-        source_rpm=sources[0].text if sources else "",
+        build_time=_number(fields["time"].get("build"), "build time"),
+        source_rpm=_match(_SOURCE_RPM, source[1].decode(), "source package") if source else "",
         repository=repository,
     )
 
 
+def _halves(block: bytes) -> tuple[str, bytes]:
+    """The package's own elements, and its format, which has to be the last of them."""
+    begins, ends = block.find(b"<format"), block.rfind(b"</format")
+    if begins < 0:
+        raise ValueError("there is no <format>")
+    head, tail = block[:begins].decode(), block[begins:]
+    if _FORMAT_ENDS.fullmatch(block, ends if ends >= 0 else begins) is None:
+        raise ValueError("<format> is not the last of its elements")
+    return head, tail
+
+
+def _fields(head: str) -> dict[str, _Field]:
+    """The wanted elements, each there once and without elements in it."""
+    begun = _FIELD_BEGINS.findall(head)
+    for name in _FIELDS.split("|"):
+        if begun.count(name) != 1:
+            raise ValueError(f"<package> has {begun.count(name)} <{name}>, expected one")
+    fields: dict[str, _Field] = {}
+    for name, attributes, text in _FIELD.findall(head):
+        fields[name] = _Field(name, attributes_of(attributes) if attributes else {}, text)
+    if len(fields) != len(begun):
+        raise ValueError(f"<{min(set(begun) - set(fields))}> has elements in it")
+    return fields
+
+
 def _match(pattern: re.Pattern[str], value: str, what: str) -> str:
     if not pattern.fullmatch(value):
-        raise ValueError(f"{value!r} is not a {what}")
+        raise ValueError(f"{value[:200]!r} is not a {what}")
     return value
 
 

@@ -1,74 +1,47 @@
 """Owns the snapshot: what the repositories of a distribution held, by sha256, at one moment.
 
-A snapshot has no date: two that saw the same are the same document, with the same digest.
+A snapshot has no date: two that saw the same are the same document, with the same digest. The
+store's ledger remembers when it was first seen.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from goldpress.digest import digest_of, sha256_file
+from goldpress import progress
+from goldpress.digest import digest_of
 from goldpress.distribution import Distribution, Repository
-from goldpress.errors import DocumentError, MissingError, TrustError
-from goldpress.mirror.fetch import Fetcher, fetching, location
-from goldpress.mirror.opened import opened
-from goldpress.mirror.primary import AvailablePackage, read_primary
-from goldpress.mirror.repomd import HREF, MAX_REPOMD_BYTES, MetadataFile, read_repomd
+from goldpress.errors import ConflictError, DocumentError, MissingError
+from goldpress.mirror.fetch import Fetcher, fetching
+from goldpress.mirror.intake import Intake, check_step, is_older
+from goldpress.mirror.primary import AvailablePackage
+from goldpress.mirror.repository import Metadata, RepositorySnapshot
+from goldpress.mirror.source import Source, as_source
 from goldpress.store import Store
 
+__all__ = [
+    "KIND",
+    "Metadata",
+    "RepositorySnapshot",
+    "Snapshot",
+    "newest_snapshot",
+    "ref_name",
+    "stale",
+    "take_snapshot",
+]
+
 KIND = "snapshot"
-#: Compressed; the largest real one (AppStream's list of files) has about 12 MB.
-MAX_METADATA_BYTES = 256 << 20
-#: What resolving needs: packages, the paths they own, module streams.
-TYPES = frozenset({"primary", "filelists", "modules"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metadata:
-    """One metadata file in the store, as downloaded; `size` in bytes."""
-
-    sha256: str
-    size: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class RepositorySnapshot:
-    """One repository: its repomd.xml, its metadata by type, and how many packages it offers."""
-
-    id: str
-    priority: int
-    repomd_sha256: str
-    metadata: Mapping[str, Metadata]
-    packages: int
-
-    def open(self, store: Store, type_: str) -> Iterator[bytes]:
-        """The decompressed bytes of one type in chunks, checked against the snapshot.
-
-        Raises MissingError when the repository or the store has no such file, TrustError when the
-        stored file was changed.
-        """
-        if type_ not in self.metadata:
-            raise MissingError(f"repository {self.id} has no {type_} metadata")
-        entry = self.metadata[type_]
-        path = store.meta_path(entry.sha256)
-        name = f"{self.id}/{type_}"
-        if not path.is_file():
-            raise MissingError(f"the store has no {name}", hint="run `./inv mirror.sync`")
-        if sha256_file(path) != entry.sha256:
-            raise TrustError(
-                f"{path}: its bytes do not match its name; the file was changed",
-                hint="delete it and run `./inv mirror.sync`",
-            )
-        yield from opened(path, name=name)
-
-    def read_packages(self, store: Store) -> Iterator[AvailablePackage]:
-        """Every package that the repository offers, read strictly; raises as `open` does."""
-        name = f"{self.id}/primary"
-        return read_primary(self.open(store, "primary"), repository=self.id, name=name)
+#: Repositories that are taken at the same time.
+_THREADS = 4
+#: As many other syncs may publish while one does.
+_PUBLISH_ATTEMPTS = 8
+_DAY_SECONDS = 86400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +97,10 @@ class Snapshot:
         except (KeyError, TypeError, AttributeError) as error:
             raise DocumentError(f"not a snapshot of packages: {error}") from None
 
+    def repository(self, id: str) -> RepositorySnapshot | None:  # noqa: A002 - the document's word
+        """The repository of this id, or None."""
+        return next((row for row in self.repositories if row.id == id), None)
+
     def packages(self, store: Store, sha256s: Iterable[str]) -> tuple[AvailablePackage, ...]:
         """The packages with these sha256s, sorted by NEVRA; those it does not offer are left out.
 
@@ -133,8 +110,7 @@ class Snapshot:
         found = {
             package.sha256: package
             for repository in self.repositories
-            for package in repository.read_packages(store)
-            if package.sha256 in wanted
+            for package in repository.read_packages(store, wanted)
         }
         return tuple(sorted(found.values(), key=lambda package: package.nevra))
 
@@ -145,7 +121,7 @@ class Snapshot:
 
 
 def ref_name(distribution: str, arch: str) -> str:
-    """The name under which the store remembers the newest snapshot."""
+    """The name under which the store remembers the snapshots, the newest last."""
     return f"{distribution}.{arch}"
 
 
@@ -153,26 +129,28 @@ def take_snapshot(
     store: Store,
     distribution: Distribution,
     arch: str,
-    sources: Mapping[str, str | Path],
+    sources: Mapping[str, Source | str | Path],
     *,
     fetcher: Fetcher | None = None,
+    accept: bool = False,
+    stop: threading.Event | None = None,
 ) -> Snapshot:
     """Keep the metadata of every repository, whole or not at all, and return what it was.
 
-    `sources` says by repository id where it is (an http(s) or file URL, or a directory). The
-    snapshot becomes the newest of its distribution and architecture. Raises MissingError when a
-    file cannot be had, TrustError when one is not what repomd.xml promises, or promises nothing.
+    `sources` says by repository id where it is (a URL or a directory: one place). The snapshot
+    becomes the newest of its distribution and architecture. Raises MissingError when a file
+    cannot be had, TrustError when one is not what repomd.xml promises, or (unless `accept`) when
+    a repository is empty, or older or much smaller than in the newest snapshot; StoppedError soon
+    after `stop` was set.
     """
     repositories = distribution.repositories(arch)
     unknown = set(sources) ^ {repository.id for repository in repositories}
     if unknown:
         raise MissingError(f"{distribution.id}: no repository and source for {sorted(unknown)}")
-    counted = _counted(store, ref_name(distribution.id, arch))
+    last = _last(store, ref_name(distribution.id, arch))
     with fetching(fetcher) as fetch:
-        taken = tuple(
-            _take(store, repository, sources[repository.id], fetch, counted)
-            for repository in sorted(repositories, key=lambda r: r.id)
-        )
+        intake = Intake(store=store, fetcher=fetch, stop=stop or threading.Event())
+        taken = _take_all(intake, repositories, sources, last.snapshot)
     snapshot = Snapshot(
         distribution=distribution.id,
         stand_in=distribution.stand_in,
@@ -180,81 +158,108 @@ def take_snapshot(
         arch=arch,
         repositories=taken,
     )
-    digest = store.put_document(KIND, snapshot.document())
-    store.set_ref(KIND, ref_name(distribution.id, arch), digest)
+    # What this machine made anew may well be older or smaller than what it made before.
+    follows = not (accept or distribution.made)
+    snapshot = _publish(store, snapshot, last, accept=accept, follows=follows)
+    if not distribution.made:
+        for line in stale(snapshot, days=distribution.stale_after_days, now=time.time()):
+            progress.note(line)
     return snapshot
 
 
 def newest_snapshot(store: Store, distribution: str, arch: str) -> Snapshot:
     """The snapshot taken last. Raises MissingError when there is none."""
-    digest = store.get_ref(KIND, ref_name(distribution, arch))
-    if digest is None:
+    history = store.history(KIND, ref_name(distribution, arch))
+    if not history:
         raise MissingError(
             f"no snapshot of {distribution} for {arch} yet", hint="run `./inv mirror.sync`"
         )
-    return Snapshot.read(store, digest)
+    return Snapshot.read(store, history[-1].digest)
 
 
-def _counted(store: Store, name: str) -> dict[str, int]:
-    """How many packages the newest snapshot counted, by the sha256 of their primary metadata."""
-    digest = store.get_ref(KIND, name)
-    if digest is None:
-        return {}
-    try:
-        before = Snapshot.read(store, digest)
-    except (DocumentError, MissingError):
-        # Counting anew costs seconds; an older form of snapshot is no reason to stop.
-        return {}
-    return {row.metadata["primary"].sha256: row.packages for row in before.repositories}
-
-
-def _take(
-    store: Store,
-    repository: Repository,
-    source: str | Path,
-    fetcher: Fetcher,
-    counted: Mapping[str, int],
-) -> RepositorySnapshot:
-    address = location(source, HREF)
-    scratch = store.root / "tmp" / secrets.token_hex(8)
-    try:
-        fetched = fetcher.fetch(address, scratch, limit=MAX_REPOMD_BYTES)
-        files = read_repomd([scratch.read_bytes()], types=TYPES, name=str(address))
-        if "primary" not in files:
-            raise TrustError(f"{address}: names no primary metadata")
-        store.meta_path(fetched.sha256).parent.mkdir(parents=True, exist_ok=True)
-        scratch.replace(store.meta_path(fetched.sha256))
-    finally:
-        scratch.unlink(missing_ok=True)
-    for file in files.values():
-        _keep(store, source, file, fetcher)
-    taken = RepositorySnapshot(
-        id=repository.id,
-        priority=repository.priority,
-        repomd_sha256=fetched.sha256,
-        metadata={
-            type_: Metadata(sha256=file.sha256, size=file.size)
-            for type_, file in sorted(files.items())
-        },
-        packages=0,
+def stale(snapshot: Snapshot, *, days: int, now: float) -> tuple[str, ...]:
+    """A line for each repository in which nothing was new for more than `days`."""
+    ages = ((row.id, int(now - row.timestamp) // _DAY_SECONDS) for row in snapshot.repositories)
+    return tuple(
+        f"  !!  {id_}: its metadata is {age} days old; a mirror that is no longer fed looks so"
+        for id_, age in ages
+        if age > days
     )
-    count = counted.get(taken.metadata["primary"].sha256)
-    if count is None:
-        # The whole file is read once, strictly; later readers may rely on it.
-        count = sum(1 for _ in taken.read_packages(store))
-    if count == 0:
-        raise TrustError(f"{address}: the repository is empty")
-    return RepositorySnapshot(**{**vars(taken), "packages": count})
 
 
-def _keep(store: Store, source: str | Path, file: MetadataFile, fetcher: Fetcher) -> None:
-    target = store.meta_path(file.sha256)
-    if target.is_file() and sha256_file(target) == file.sha256:
-        return
-    fetcher.fetch(
-        location(source, file.href),
-        target,
-        limit=MAX_METADATA_BYTES,
-        sha256=file.sha256,
-        size=file.size,
+@dataclass(frozen=True, kw_only=True)
+class _Last:
+    """What the ledger has last, and the snapshot if it can still be read."""
+
+    digest: str | None
+    snapshot: Snapshot | None
+
+
+def _last(store: Store, name: str) -> _Last:
+    history = store.history(KIND, name)
+    if not history:
+        return _Last(digest=None, snapshot=None)
+    digest = history[-1].digest
+    try:
+        return _Last(digest=digest, snapshot=Snapshot.read(store, digest))
+    except DocumentError:
+        # An older form of snapshot is no reason to stop.
+        return _Last(digest=digest, snapshot=None)
+
+
+def _take_all(
+    intake: Intake,
+    repositories: Iterable[Repository],
+    sources: Mapping[str, Source | str | Path],
+    last: Snapshot | None,
+) -> tuple[RepositorySnapshot, ...]:
+    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+        work = [
+            pool.submit(
+                intake.take,
+                repository,
+                as_source(sources[repository.id]),
+                last.repository(repository.id) if last else None,
+            )
+            for repository in repositories
+        ]
+        try:
+            taken = [future.result() for future in as_completed(work)]
+        except BaseException:
+            # One that cannot be had is enough: there will be no snapshot.
+            intake.stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return tuple(sorted(taken, key=lambda row: row.id))
+
+
+def _publish(
+    store: Store, snapshot: Snapshot, seen: _Last, *, accept: bool, follows: bool
+) -> Snapshot:
+    """Make it the newest, after a look at what is the newest at that moment; returns the newest."""
+    name = ref_name(snapshot.distribution, snapshot.arch)
+    last = seen
+    for _ in range(_PUBLISH_ATTEMPTS):
+        if last.digest != seen.digest and last.snapshot and _overtaken(snapshot, last.snapshot):
+            # Another sync ended meanwhile and saw what came after this.
+            return last.snapshot
+        for row in snapshot.repositories:
+            before = last.snapshot.repository(row.id) if last.snapshot and follows else None
+            if not accept:
+                check_step(before, row)
+        digest = store.put_document(KIND, snapshot.document())
+        try:
+            store.append(KIND, name, digest, after=last.digest)
+        except ConflictError:
+            last = _last(store, name)
+            continue
+        return snapshot
+    raise ConflictError(
+        f"{name}: other syncs published {_PUBLISH_ATTEMPTS} times meanwhile",
+        hint="run it again when they have ended",
     )
+
+
+def _overtaken(snapshot: Snapshot, by: Snapshot) -> bool:
+    pairs = ((by.repository(row.id), row) for row in snapshot.repositories)
+    return any(other is not None and is_older(other, row) for other, row in pairs)

@@ -12,7 +12,7 @@ MAX_DEPTH = 16
 #: The longest real text is a description of some 20 kB.
 MAX_TEXT_CHARACTERS = 1 << 20
 
-_HTML = "is an HTML page (a login page of the network, or a wrong address), not metadata"
+HTML = "is an HTML page (a login page of the network, or a wrong address), not metadata"
 
 
 @dataclass(kw_only=True)
@@ -63,27 +63,73 @@ def elements(
     called one of `kept` are built (all of them when None). `name` is for messages. Raises
     TrustError for anything else than such a document.
     """
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = _parser(namespace_separator=" ")
     reader = _Reader(parser=parser, root=root, kept=kept, on_root=on_root)
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.characters
-    parser.StartDoctypeDeclHandler = reader.doctype
     beginning = b""
     try:
         for chunk in chunks:
-            beginning = beginning or chunk[:512].lower()
+            beginning = beginning or chunk[:512]
             parser.Parse(chunk)
             yield from reader.taken()
         parser.Parse(b"", True)  # noqa: FBT003 - expat has no keywords
     except expat.ExpatError as error:
-        if b"<!doctype html" in beginning or b"<html" in beginning:
-            raise TrustError(f"{name}: {_HTML}") from None
-        raise TrustError(f"{name}: not well-formed XML: {error}") from None
+        reason = HTML if is_html(beginning) else f"not well-formed XML: {error}"
+        raise TrustError(f"{name}: {reason}") from None
     except ValueError as error:
         raise TrustError(f"{name}: line {parser.CurrentLineNumber}: {error}") from None
     yield from reader.taken()
+
+
+def plain_parser() -> expat.XMLParserType:
+    """A parser that raises ValueError for all that is neither a tag nor text."""
+    parser = _parser()
+    for handler, what in (
+        ("CommentHandler", "a comment"),
+        ("StartCdataSectionHandler", "a CDATA section"),
+        ("ProcessingInstructionHandler", "a processing instruction"),
+    ):
+        setattr(parser, handler, _refusing(what))
+    return parser
+
+
+def is_html(beginning: bytes) -> bool:
+    """Whether a document that begins like this is a page for people."""
+    text = beginning[:512].lower()
+    return b"<!doctype html" in text or b"<html" in text
+
+
+def check_encoding(encoding: str | None) -> None:
+    """Raises ValueError for another than UTF-8: one reader's tag would be another's text."""
+    if encoding is not None and encoding.lower() != "utf-8":
+        raise ValueError(f"is encoded in {encoding!r}; repository metadata is in UTF-8")
+
+
+def _parser(namespace_separator: str | None = None) -> expat.XMLParserType:
+    parser = expat.ParserCreate(namespace_separator=namespace_separator)
+    parser.StartDoctypeDeclHandler = _doctype
+    parser.XmlDeclHandler = _declaration
+    return parser
+
+
+def _doctype(name: str, *_: object) -> None:
+    if name.lower() == "html":
+        raise ValueError(HTML)
+    raise ValueError("has a document type declaration; repository metadata has none")
+
+
+def _declaration(_version: str, encoding: str | None, _standalone: int) -> None:
+    check_encoding(encoding)
+
+
+def _refusing(what: str) -> Callable[..., None]:
+    def refuse(*_: object) -> None:
+        raise ValueError(f"has {what}; repository metadata has none")
+
+    return refuse
 
 
 @dataclass(kw_only=True)
@@ -101,11 +147,6 @@ class _Reader:
         done, self.done = self.done, []
         return done
 
-    def doctype(self, name: str, *_: object) -> None:
-        if name.lower() == "html":
-            raise ValueError(_HTML)
-        raise ValueError("has a document type declaration; repository metadata has none")
-
     def start(self, full: str, attributes: dict[str, str]) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
@@ -117,7 +158,7 @@ class _Reader:
         namespace, _, name = full.rpartition(" ")
         if self.depth == 1:
             if name.lower() == "html":
-                raise ValueError(_HTML)
+                raise ValueError(HTML)
             if (namespace, name) != self.root:
                 raise ValueError(f"the document is <{name}>, expected <{self.root[1]}>")
             if self.on_root is not None:

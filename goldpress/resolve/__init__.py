@@ -1,6 +1,6 @@
-"""Owns resolving: a definition and a snapshot become a lock, by the solver that dnf itself uses."""
+"""Owns resolving: a definition and snapshots become a lock, by the solver that dnf itself uses."""
 
-from goldpress.resolve.request import Chosen, Resolution, resolve
-from goldpress.resolve.result import make_lock, request_sha256
+from goldpress.resolve.request import Chosen, Resolution, full_request, resolve
+from goldpress.resolve.result import make_lock
 
-__all__ = ["Chosen", "Resolution", "make_lock", "request_sha256", "resolve"]
+__all__ = ["Chosen", "Resolution", "full_request", "make_lock", "resolve"]

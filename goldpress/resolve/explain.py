@@ -1,4 +1,4 @@
-"""Owns the reasons: why a package is in, and in sentences why a request has no answer."""
+"""Owns the reasons why a package is in."""
 
 from __future__ import annotations
 
@@ -68,13 +68,3 @@ def _depths(by_id: dict[int, Any], needs: dict[int, set[int]], asked: set[str]) 
                     following.append(j)
         edge = following
     return depth
-
-
-def problems(found: Iterable[Any]) -> list[str]:
-    """libsolv's problems as sentences, most telling first, without repetition."""
-    lines: list[str] = []
-    for problem in found:
-        rules = problem.findallproblemrules()
-        for rule in rules:
-            lines += [info.problemstr() for info in rule.allinfos()]
-    return list(dict.fromkeys(lines))

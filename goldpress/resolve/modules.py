@@ -8,72 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import yaml
 
 from goldpress.document import nearest
-from goldpress.errors import ResolveError, TrustError
+from goldpress.errors import ResolveError
+from goldpress.mirror.modulemd import Stream
 
-MAX_MODULES_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stream:
-    """One build of a module stream; `artifacts` are NEVRAs with their epoch."""
-
-    module: str
-    stream: str
-    version: int
-    arch: str
-    requires: Mapping[str, tuple[str, ...]]
-    artifacts: frozenset[str]
+Allowed = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleFilter:
-    """NEVRAs of enabled streams, NEVRAs of the others, and the names that the enabled ones own."""
+    """Streams (``module:stream``) by NEVRA, of those enabled and of the others.
 
-    active: frozenset[str]
-    inactive: frozenset[str]
-    names: frozenset[str]
-
-
-class _TextLoader(yaml.CBaseLoader):
-    """Every scalar as text: stream 1.10 is not the number 1.1."""
-
-
-def read_modules(data: bytes, *, name: str) -> tuple[Stream, ...]:
-    """The streams of an opened modules.yaml. Raises TrustError when it cannot be read.
-
-    Defaults are left out on purpose: a stream is enabled by a definition or not at all.
+    `names` has the streams by the names of packages that the enabled ones own.
     """
-    if len(data) > MAX_MODULES_BYTES:
-        raise TrustError(f"{name}: larger than {MAX_MODULES_BYTES} bytes; refused")
-    try:
-        documents = yaml.load_all(data, Loader=_TextLoader)
-        return tuple(_stream(d) for d in documents if d["document"] == "modulemd")
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TrustError(f"{name}: not module metadata: {error!r}") from None
+
+    active: Mapping[str, str]
+    inactive: Mapping[str, str]
+    names: Mapping[str, str]
 
 
-def _stream(document: Mapping[str, Any]) -> Stream:
-    if document["version"] != "2":
-        raise ValueError(f"modulemd version {document['version']} is not known")
-    data = document["data"]
-    requires: dict[str, tuple[str, ...]] = {}
-    for dependency in data.get("dependencies") or []:
-        for module, streams in (dependency.get("requires") or {}).items():
-            requires[module] = tuple(streams)
-    rpms = (data.get("artifacts") or {}).get("rpms") or []
-    return Stream(
-        module=data["name"],
-        stream=data["stream"],
-        version=int(data["version"]),
-        arch=data["arch"],
-        requires=requires,
-        artifacts=frozenset(rpms),
-    )
+def check_allowed(enabled: Mapping[str, str], allowed: Allowed, *, where: str) -> None:
+    """Raises ResolveError for a stream that no distribution file allows.
+
+    `where` names the files, such as ``rpm-mirror/centos-stream-9.yaml``.
+    """
+    lines = []
+    for module, stream in sorted(enabled.items()):
+        streams = allowed.get(module, ())
+        if stream not in streams:
+            others = f"; allowed: {', '.join(streams)}" if streams else nearest(module, allowed)
+            lines.append(f"module {module}:{stream} is not among `modules:` of {where}{others}")
+    if lines:
+        raise ResolveError(
+            "\n".join(lines),
+            hint="correct `modules:` of the image, or allow the stream for the distribution",
+        )
 
 
 def module_filter(
@@ -93,11 +63,16 @@ def module_filter(
         newest = max(builds, key=lambda s: s.version)
         chosen.append(newest)
         _check_requires(newest, enabled, platform)
-    active = frozenset().union(*(s.artifacts for s in chosen))
+    active = {nevra: s.name for s in chosen for nevra in s.artifacts}
     return ModuleFilter(
         active=active,
-        inactive=frozenset().union(*(s.artifacts for s in usable)) - active,
-        names=frozenset(_name(n) for n in active if not n.endswith((".src", ".nosrc"))),
+        inactive={
+            nevra: s.name
+            for s in sorted(usable, key=lambda s: s.version)
+            for nevra in s.artifacts
+            if nevra not in active
+        },
+        names={_name(n): s for n, s in active.items() if not n.endswith((".src", ".nosrc"))},
     )
 
 
@@ -123,7 +98,7 @@ def _check_requires(stream: Stream, enabled: Mapping[str, str], platform: str) -
         if found is None or found in refused or (wanted and found not in wanted):
             words = ", ".join(sorted(wanted)) or "any stream"
             raise ResolveError(
-                f"module {stream.module}:{stream.stream} requires {module}: {words}"
+                f"module {stream.name} requires {module}: {words}"
                 + (f", not {found}" if found else ""),
                 hint=f"enable it in `modules:`, such as `{module}: ...`",
             )

@@ -1,40 +1,49 @@
-"""Owns one resolution: what a definition asks of a snapshot, and the packages that satisfy it."""
+"""Owns one resolution: what a definition asks of snapshots, and the packages that satisfy it."""
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-
-import solv
 
 from goldpress.definition import Definition
 from goldpress.document import nearest
 from goldpress.errors import ResolveError
+from goldpress.mirror.overrides import FILE, NONE, FastTrack, Overrides
 from goldpress.mirror.primary import AvailablePackage
 from goldpress.mirror.snapshot import Snapshot
-from goldpress.resolve.explain import problems, reasons
-from goldpress.resolve.modules import ModuleFilter, Stream, module_filter, read_modules
-from goldpress.resolve.pool import LoadedPool, available, load_pool, nevra
+from goldpress.resolve.asking import Asking
+from goldpress.resolve.explain import reasons
+from goldpress.resolve.modules import Allowed
+from goldpress.resolve.pool import Offer, available, load_pool
 from goldpress.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """A package of the answer, and why it is in: ``asked for`` or ``required by NAME``."""
+    """A package of the answer, the snapshot that has it, and why it is in.
 
+    Reasons are ``asked for`` or ``required by NAME``, and that of an override.
+    """
+
+    snapshot: Snapshot
     package: AvailablePackage
     why: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """The answer to a definition's request, in the order of names; nothing is downloaded yet."""
+    """The answer to a definition's request, in the order of names; nothing is downloaded yet.
 
-    snapshot: Snapshot
+    `snapshots` begins with that of the image's distribution. `held_back` has a sentence for
+    each package that was asked for and is not the newest, because that cannot be installed.
+    """
+
+    snapshots: tuple[Snapshot, ...]
     request: Mapping[str, Any]
     chosen: tuple[Chosen, ...]
+    held_back: tuple[str, ...] = ()
 
     @property
     def packages(self) -> tuple[AvailablePackage, ...]:
@@ -42,107 +51,97 @@ class Resolution:
         return tuple(row.package for row in self.chosen)
 
 
-def resolve(store: Store, snapshot: Snapshot, definition: Definition) -> Resolution:
+def full_request(definition: Definition, overrides: Overrides) -> dict[str, Any]:
+    """All that decides which packages are chosen, as plain JSON; a lock keeps it."""
+    return {**definition.request(), "overrides": overrides.document()}
+
+
+def resolve(
+    store: Store,
+    snapshots: Sequence[Snapshot],
+    definition: Definition,
+    *,
+    cache: Path,
+    overrides: Overrides = NONE,
+    allowed: Allowed | None = None,
+) -> Resolution:
     """The packages that the definition asks for, and all that they need in an empty root.
 
-    Raises ResolveError, in sentences, when there are none; MissingError or TrustError when the
-    snapshot's metadata cannot be used.
+    `snapshots` are that of the definition's distribution, then those of its `with:`; `cache`
+    is a directory for the resolver's own form of metadata; `overrides` are those that apply;
+    `allowed` are the module streams that may be suggested (None: all). Raises ResolveError, in
+    sentences, when there is no answer; MissingError or TrustError when the snapshots' metadata
+    cannot be used.
     """
-    if definition.distribution != snapshot.distribution and not snapshot.stand_in:
-        raise ResolveError(
-            f"the definition is for {definition.distribution}, the snapshot of "
-            f"{snapshot.distribution}"
-        )
-    if definition.arch != snapshot.arch:
-        raise ResolveError(
-            f"the definition is for {definition.arch}, the snapshot for {snapshot.arch}"
-        )
-    loaded = load_pool(store, snapshot)
-    modular = module_filter(
-        _streams(store, snapshot),
-        definition.modules,
-        arch=snapshot.arch,
-        platform=snapshot.platform,
+    _check_places(snapshots, definition)
+    offers = [Offer(snapshot=s, repository=r) for s in snapshots for r in s.repositories]
+    offers += [_tracked(store, track, snapshots) for track in overrides.fast_tracks]
+    loaded = load_pool(store, offers, definition.arch, cache)
+    asking = Asking(
+        loaded=loaded,
+        definition=definition,
+        overrides=overrides,
+        platform=snapshots[0].platform,
+        where=" and ".join(snapshot.distribution for snapshot in snapshots),
+        allowed=allowed,
     )
-    hidden = _hidden(loaded, definition, modular)
-    pool = loaded.pool
-    pool.set_disabled_list([s.id for s in hidden])
-    pool.createwhatprovides()
-    hidden_ids = {s.id for s in hidden}
-    visible = [s for s in loaded.solvables if s.id not in hidden_ids]
-    _check_names(definition, visible, hidden, snapshot)
-    chosen = _solve(pool, definition)
-    why = reasons(pool, chosen, definition.packages, weak=definition.weak_dependencies)
-    rows = [Chosen(package=available(s), why=why[s.id]) for s in chosen]
+    chosen, held_back = asking.answer()
+    why = reasons(loaded.pool, chosen, definition.packages, weak=definition.weak_dependencies)
+    extra = {row.name: row for row in overrides.every()}
+    rows = []
+    for solvable in chosen:
+        texts = why[solvable.id]
+        if solvable.name in extra:
+            override = extra[solvable.name]
+            kind = "fast-tracked" if isinstance(override, FastTrack) else "pinned"
+            texts = (*texts, f"{kind}: {override.reason}")
+        snapshot = loaded.snapshots[solvable.repo.id]
+        rows.append(Chosen(snapshot=snapshot, package=available(solvable), why=texts))
     return Resolution(
-        snapshot=snapshot,
-        request=definition.request(),
+        snapshots=tuple(snapshots),
+        request=full_request(definition, overrides),
         chosen=tuple(sorted(rows, key=lambda row: row.package.nevra)),
+        held_back=held_back,
     )
 
 
-def _streams(store: Store, snapshot: Snapshot) -> Iterator[Stream]:
-    for repository in snapshot.repositories:
-        if "modules" in repository.metadata:
-            data = b"".join(repository.open(store, "modules"))
-            yield from read_modules(data, name=f"{repository.id}/modules")
-
-
-def _hidden(loaded: LoadedPool, definition: Definition, modular: ModuleFilter) -> list[Any]:
-    """The solvables that may not be chosen: other architectures, excluded, and modular ones."""
-    arches = {definition.arch, "noarch"}
-    owners = {
-        s.id for name in modular.names for s in loaded.pool.whatprovides(loaded.pool.str2id(name))
-    }
-    hidden = []
-    for solvable in loaded.solvables:
-        full = nevra(solvable)
-        if (
-            solvable.arch not in arches
-            or any(fnmatch.fnmatchcase(solvable.name, p) for p in definition.exclude)
-            or full in modular.inactive
-            or (full not in modular.active and solvable.name in modular.names)
-            or (full not in modular.active and solvable.id in owners)
-        ):
-            hidden.append(solvable)
-    return hidden
-
-
-def _check_names(
-    definition: Definition, visible: Iterable[Any], hidden: Iterable[Any], snapshot: Snapshot
-) -> None:
-    known = {solvable.name for solvable in visible}
-    lines = []
-    for name in definition.packages:
-        if name in known:
-            continue
-        if any(solvable.name == name for solvable in hidden):
-            lines.append(
-                f"the package {name!r} is in {snapshot.distribution}, but only in a module stream "
-                "that is not enabled, for another architecture, or excluded"
-            )
-        else:
-            lines.append(
-                f"no package named {name!r} in {snapshot.distribution}{nearest(name, known)}"
-            )
-    if lines:
-        raise ResolveError("\n".join(lines), hint=f"correct `packages:` of {definition.name}")
-
-
-def _solve(pool: Any, definition: Definition) -> list[Any]:
-    jobs = []
-    for name in definition.packages:
-        selection = pool.select(name, solv.Selection.SELECTION_NAME)
-        jobs += selection.jobs(solv.Job.SOLVER_INSTALL)
-    solver = pool.Solver()
-    # Without this, what is merely recommended is installed as well.
-    solver.set_flag(
-        solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 0 if definition.weak_dependencies else 1
-    )
-    found = solver.solve(jobs)
-    if found:
+def _check_places(snapshots: Sequence[Snapshot], definition: Definition) -> None:
+    first, *others = snapshots
+    if definition.distribution != first.distribution and not first.stand_in:
         raise ResolveError(
-            "\n".join(problems(found)),
-            hint=f"change `packages:`, `exclude:` or `modules:` of {definition.name}",
+            f"the definition is for {definition.distribution}, the snapshot of {first.distribution}"
         )
-    return list(solver.transaction().newsolvables())
+    found = sorted(snapshot.distribution for snapshot in others)
+    if found != list(definition.extra) and not first.stand_in:
+        raise ResolveError(
+            f"the definition is with {', '.join(definition.extra) or 'nothing'}, the snapshots "
+            f"are with {', '.join(found) or 'nothing'}"
+        )
+    for snapshot in snapshots:
+        if definition.arch != snapshot.arch:
+            raise ResolveError(
+                f"the definition is for {definition.arch}, the snapshot for {snapshot.arch}"
+            )
+
+
+def _tracked(store: Store, track: FastTrack, snapshots: Sequence[Snapshot]) -> Offer:
+    hint = f"correct `fast_tracks:` in {FILE}"
+    snapshot = Snapshot.read(store, track.snapshot)
+    if snapshot.arch != snapshots[0].arch:
+        raise ResolveError(f"the {track}: that snapshot is for {snapshot.arch}", hint=hint)
+    known = [other.distribution for other in snapshots]
+    if snapshot.distribution not in known:
+        # Whose keys would be asked to judge it?
+        raise ResolveError(
+            f"the {track}: that snapshot is of {snapshot.distribution}, and the image is made "
+            f"from {' and '.join(known)}",
+            hint=f"{hint}, or name it in the image's `with:`",
+        )
+    repository = snapshot.repository(track.repository)
+    if repository is None:
+        ids = [row.id for row in snapshot.repositories]
+        raise ResolveError(
+            f"the {track}: that snapshot has no such repository{nearest(track.repository, ids)}",
+            hint=hint,
+        )
+    return Offer(snapshot=snapshot, repository=repository, only=frozenset({track.nevra}))

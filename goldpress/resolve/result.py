@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from goldpress.digest import canonical_json, sha256_bytes
 from goldpress.errors import TrustError
 from goldpress.lock import Lock, LockedPackage
 from goldpress.resolve.request import Resolution
-
-
-def request_sha256(request: Mapping[str, object]) -> str:
-    """The sha256 of `Definition.request()` by which a lock knows what it was made for."""
-    return sha256_bytes(canonical_json(request))
 
 
 def make_lock(resolution: Resolution, signers: Mapping[str, str]) -> Lock:
@@ -21,7 +15,7 @@ def make_lock(resolution: Resolution, signers: Mapping[str, str]) -> Lock:
 
     Raises TrustError when a package has no signer.
     """
-    snapshot = resolution.snapshot
+    first = resolution.snapshots[0]
     packages = []
     for row in resolution.chosen:
         package = row.package
@@ -43,12 +37,12 @@ def make_lock(resolution: Resolution, signers: Mapping[str, str]) -> Lock:
             )
         )
     return Lock(
-        distribution=snapshot.distribution,
-        stand_in=snapshot.stand_in,
-        arch=snapshot.arch,
-        platform=snapshot.platform,
-        snapshot=snapshot.digest,
-        request_sha256=request_sha256(resolution.request),
+        distribution=first.distribution,
+        stand_in=first.stand_in,
+        arch=first.arch,
+        platform=first.platform,
+        snapshots={snapshot.distribution: snapshot.digest for snapshot in resolution.snapshots},
+        request=resolution.request,
         resolver=f"libsolv (solv {version('solv')})",
         source_date_epoch=max(row.package.build_time for row in resolution.chosen),
         modules=dict(resolution.request["modules"]),

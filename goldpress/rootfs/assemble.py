@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from goldpress.definition import Definition
+from goldpress.definition import Definition, Services
 from goldpress.digest import canonical_json, content_uuid
 from goldpress.errors import BuildError
 from goldpress.host import trees
@@ -110,23 +110,40 @@ def _run_inside(tree: Path, definition: Definition, lock: Lock) -> None:
         ("systemctl", "preset-all"), env=env, merge=True, what="enable the services by preset"
     )
     _check_units(tree, definition.services.enable, done.text)
-    if definition.services.mask:
-        inside.run(("systemctl", "mask", *definition.services.mask), env=env, what="mask services")
+    for words in off_argvs(tree, definition.services):
+        inside.run(words, env=env, what=f"{words[1]} services")
     if (tree / "usr/sbin/augenrules").exists():
         # auditd's unit would write this file at each start, hide its failure, and load nothing.
         inside.run(("augenrules",), what="put the audit rules together")
     inside.run(("ldconfig", "-X"), env=env, what="ldconfig")
 
 
+def off_argvs(tree: Path, services: Services) -> Iterable[tuple[str, ...]]:
+    """The commands that turn units off, after the preset.
+
+    A unit that is enabled may bring another along (Also=), whatever the preset says of that one.
+    What a stand-in does not have cannot be disabled there; a mask needs no unit.
+    """
+    if there := [unit for unit in services.disable if _has_unit(tree, unit)]:
+        yield ("systemctl", "disable", *there)
+    if services.mask:
+        yield ("systemctl", "mask", *services.mask)
+
+
 def _check_units(tree: Path, enabled: Iterable[str], output: str) -> None:
-    homes = [tree / "etc/systemd/system", tree / "usr/lib/systemd/system"]
     for unit in enabled:
-        template = f"{unit.partition('@')[0]}@.{unit.rpartition('.')[2]}" if "@" in unit else unit
-        if not any((home / template).exists() for home in homes):
+        if not _has_unit(tree, unit):
             raise BuildError(
                 f"services.enable: {unit} is in no package and no overlay file of the image",
                 hint=output.strip()[-300:],
             )
+
+
+def _has_unit(tree: Path, unit: str) -> bool:
+    """Whether the tree has the unit, or the template that it is made of."""
+    template = f"{unit.partition('@')[0]}@.{unit.rpartition('.')[2]}" if "@" in unit else unit
+    homes = [tree / "etc/systemd/system", tree / "usr/lib/systemd/system"]
+    return any((home / template).exists() for home in homes)
 
 
 def settle_database(database: Path) -> None:
