@@ -17,7 +17,7 @@ from invoke.tasks import task
 sys.path.insert(0, os.fspath(Path(__file__).resolve().parent))
 
 from goldpress import progress
-from goldpress.errors import GoldpressError
+from goldpress.errors import DocumentError, GoldpressError
 
 DEBUG = "GOLDPRESS_DEBUG" in os.environ or "--debug" in sys.argv or "-d" in sys.argv
 INTERRUPTED = 130
@@ -38,7 +38,8 @@ def command(function: Callable[..., Any]) -> Any:
         except OSError as error:
             if DEBUG:
                 raise
-            sys.stderr.write(f"error: {error.strerror}: {error.filename or ''}\n")
+            about = f": {error.filename}" if error.filename else ""
+            sys.stderr.write(f"error: {error.strerror or error}{about}\n")
             sys.exit(1)
         except KeyboardInterrupt:
             sys.stderr.write("interrupted: nothing half-made is kept; run it again to go on\n")
@@ -114,42 +115,63 @@ def lock(
     sandbox: bool = False,
     check: bool = False,
     diff: bool = False,
-    since: str = "HEAD",
-    form: str = "table",
+    since: str = "",
+    form: str = "",
 ) -> None:
     """Resolve an image's packages, write its lock; --check that it is current, --diff to git."""
-    from goldpress import locking, upkeep
     from goldpress.build import chosen
-    from goldpress.host import tools
 
+    if check and (diff or since or form):
+        raise DocumentError("--check tells whether a lock is current; --diff is another question")
+    if (since or form) and not diff:
+        raise DocumentError("--since and --form belong to --diff: `./inv lock --diff --since=...`")
     ws, definition, distribution = chosen(image, sandbox=sandbox)
     if diff:
-        found = upkeep.compare_locks(ws, definition, distribution, since=since)
-        print_difference(found, form)
+        from goldpress.upkeep import comparison
+
+        show_difference(
+            lambda: comparison.compare_locks(ws, definition, distribution, since=since or "HEAD"),
+            form or "table",
+        )
         return
+    from goldpress import locking
+
     if check:
         made = locking.check_lock(ws, definition, distribution)
     else:
-        tools.ensure()
+        ensure_mirror_tools(sandbox=distribution.made)
         made = locking.lock(ws, definition, distribution)
     path = ws.lock_path(definition, distribution)
     show({"lock": os.fspath(path), "digest": made.digest, "packages": len(made.packages)})
 
 
-def print_difference(difference: Any, form: str) -> None:
-    """A difference as `table` (for a terminal), `markdown` or `json`."""
-    from goldpress.errors import DocumentError
-    from goldpress.mirror import difference as differences
-    from goldpress.mirror import markdown, table
+def ensure_mirror_tools(*, sandbox: bool) -> None:
+    """The programs that bring and judge packages; the sandbox is made here, and needs them all."""
+    from goldpress.host import tools
 
-    if form == "json":
-        show(differences.document(difference))
-    elif form == "markdown":
-        print(markdown.markdown(difference))  # noqa: T201 - the result
-    elif form == "table":
-        progress.result(table.table(difference))
+    if sandbox:
+        tools.ensure()
     else:
+        tools.ensure_mirror()
+
+
+def show_difference(find: Callable[[], Any], form: str) -> None:
+    """A difference as `table` (for a terminal), `markdown` or `json`."""
+    if form not in {"table", "markdown", "json"}:
         raise DocumentError(f"--form={form}: expected table, markdown or json")
+    difference = find()
+    if form == "json":
+        from goldpress.mirror.difference import document
+
+        show(document(difference))
+    elif form == "markdown":
+        from goldpress.mirror.markdown import markdown
+
+        print(markdown(difference))  # noqa: T201 - the result
+    else:
+        from goldpress.mirror.table import table
+
+        progress.result(table(difference))
 
 
 @command
@@ -163,32 +185,37 @@ def sync(
     accept: bool = False,
     refresh: bool = False,
 ) -> None:
-    """Snapshots of what images use, and their locked packages; --newest or --full for more."""
-    from goldpress import upkeep
-    from goldpress.host import tools
+    """Snapshots of what images use, and their locked packages; --newest or --full for more.
+
+    --only=ID,... names distributions; --accept takes older or much smaller metadata, too;
+    --refresh makes the sandbox anew.
+    """
+    from goldpress.upkeep.sync import Scope, sync
+    from goldpress.upkeep.wanted import images
     from goldpress.workspace import sandbox_said, workspace
 
-    tools.ensure()
+    said = sandbox_said(flag=sandbox)
+    ensure_mirror_tools(sandbox=said)
     ws = workspace()
-    rows = upkeep.sync(
+    taken = sync(
         ws,
-        [ws.definition(image)] if image else upkeep.images(ws),
-        only=[name for name in only.split(",") if name],
-        sandbox=sandbox_said(flag=sandbox),
-        scope=upkeep.Scope(newest=newest, every=full),
+        [ws.definition(image)] if image else images(ws),
+        only=[name.strip() for name in only.split(",") if name.strip()],
+        sandbox=said,
+        scope=Scope(newest=newest, every=full),
         accept=accept,
         refresh=refresh,
     )
-    show(rows)
+    show([row.document() for row in taken])
 
 
 @command
 def snapshots(_c: Context) -> None:
     """Every snapshot that the store remembers, with its name, time and digest."""
-    from goldpress import upkeep
+    from goldpress.upkeep.history import snapshots
     from goldpress.workspace import workspace
 
-    show(upkeep.snapshots(workspace()))
+    show([row.document() for row in snapshots(workspace())])
 
 
 @command
@@ -196,54 +223,64 @@ def mirror_diff(
     _c: Context, before: str, after: str, every: bool = False, form: str = "table"
 ) -> None:
     """What one snapshot offers other than another, and which CVEs that fixes."""
-    from goldpress import upkeep
+    from goldpress.upkeep.comparison import compare
     from goldpress.workspace import workspace
 
-    print_difference(upkeep.compare(workspace(), before, after, every=every), form)
+    show_difference(lambda: compare(workspace(), before, after, every=every), form)
 
 
 @command
 def view(_c: Context, snapshot: str, base: str = "") -> None:
     """Make a snapshot's view for a static host; prints the .repo file for the store's URL."""
-    from goldpress import upkeep
+    from goldpress.upkeep import views
     from goldpress.workspace import workspace
 
     ws = workspace()
-    made = upkeep.view(ws, snapshot)
-    print(made.repo_file(base or ws.store.root.as_uri()))  # noqa: T201 - the result
+    url = base or views.base_url(ws)
+    print(views.view(ws, snapshot).repo_file(url), end="")  # noqa: T201 - the result
 
 
 @command
-def serve(_c: Context, snapshot: str, address: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve a snapshot to dnf over HTTP until Ctrl-C; prints the .repo file."""
+def serve(
+    _c: Context, snapshot: str, address: str = "127.0.0.1", port: int = 8080, base: str = ""
+) -> None:
+    """Serve a snapshot to dnf over HTTP until Ctrl-C; prints the .repo file.
+
+    --address=0.0.0.0 is for other machines; --base=URL, when they know this one by another name.
+    """
+    import contextlib
     import threading
 
-    from goldpress import upkeep
+    from goldpress.upkeep import views
     from goldpress.workspace import workspace
 
-    with upkeep.served(workspace(), snapshot, address=address, port=port) as (made, url):
-        print(made.repo_file(url), flush=True)  # noqa: T201 - the result
-        progress.note(f"serving {url}; Ctrl-C ends it")
-        threading.Event().wait()
+    with views.served(workspace(), snapshot, address=address, port=port) as (made, url):
+        print(made.repo_file(base or url), end="", flush=True)  # noqa: T201 - the result
+        progress.note(f"serving at {url}; Ctrl-C ends it")
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    progress.note("ended")
 
 
 @command
 def gc(_c: Context, delete: bool = False, grace_days: int = 7, newest: int = 10) -> None:
     """What no snapshot in use, lock or image needs; --delete marks it, and deletes what is due."""
-    from goldpress import upkeep
+    from goldpress.upkeep.garbage import garbage
     from goldpress.workspace import workspace
 
-    found = upkeep.garbage(workspace(), delete=delete, grace_days=grace_days, newest=newest)
+    found = garbage(workspace(), delete=delete, grace_days=grace_days, newest=newest)
+    if not delete:
+        progress.note("nothing was changed: --delete marks, and deletes what is due")
     show(found.document())
 
 
 @command
 def forget_image(_c: Context, digest: str) -> None:
     """An image that is no longer needed: gc may delete its packages."""
-    from goldpress import upkeep
+    from goldpress.upkeep import garbage
     from goldpress.workspace import workspace
 
-    show({"forgotten": upkeep.forget_image(workspace(), digest)})
+    show({"forgotten": garbage.forget_image(workspace(), digest)})
 
 
 @command

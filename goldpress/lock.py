@@ -183,6 +183,11 @@ class Lock:
             data = path.read_bytes()
         except FileNotFoundError:
             raise MissingError(f"{name}: there is no lock yet", hint=REMAKE) from None
+        return cls.parse(data, name=name)
+
+    @classmethod
+    def parse(cls, data: bytes, *, name: str) -> Self:
+        """The lock with these bytes. Raises DocumentError, which calls it `name`."""
         try:
             document = json.loads(
                 data, object_pairs_hook=_without_repeats, parse_constant=_refused_constant

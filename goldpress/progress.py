@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from rich.console import Console, RenderableType
 from rich.status import Status
 
-#: No column of a result is cut where a program, or a log, reads it.
+#: The width of a result in a file or a log; 80 would break most rows of a difference.
 RESULT_COLUMNS = 160
 CONSOLE = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -61,7 +61,7 @@ def note(text: str) -> None:
 
 
 def result(shown: RenderableType) -> None:
-    """A table on stdout: a result for people. Where no terminal is, as wide as it has to be."""
+    """A table on stdout, for people: as wide as the terminal, or as a wide one where none is."""
     terminal = Console(highlight=False)
     width = None if terminal.is_terminal else RESULT_COLUMNS
     Console(highlight=False, width=width).print(shown)

@@ -10,7 +10,7 @@ from centos import Metadata, read_metadata, usable
 
 REAL_METADATA = "GOLDPRESS_REAL_METADATA"
 
-pytest_plugins = ["emulated", "rpms", "stores"]
+pytest_plugins = ["emulated", "rpms", "stores", "mirrored"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -25,6 +25,17 @@ def test_without_root_the_one_command_is_printed(monkeypatch: pytest.MonkeyPatch
     assert "no-such-package" in caught.value.hint
 
 
+def test_mirroring_needs_no_tools_of_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "TOOLS", (ABSENT,))
+    monkeypatch.setattr(tools, "has_subordinate_ids", lambda *_, **__: False)
+    monkeypatch.setattr(tools, "_as_root", lambda: None)
+    tools.ensure_mirror()
+    assert {tool.program for tool in tools.MIRROR_TOOLS} == {"rpm", "rpmkeys", "gpg", "git"}
+    monkeypatch.setattr(tools, "MIRROR_TOOLS", (ABSENT,))
+    with pytest.raises(MissingError, match="1 host packages or settings are missing"):
+        tools.ensure_mirror()
+
+
 def test_subordinate_ids_by_name_or_number(tmp_path: Path) -> None:
     path = tmp_path / "subuid"
     path.write_text("ann:100000:65536\n1001:200000:65536\nbob:300000:1000\n")

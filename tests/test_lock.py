@@ -114,6 +114,12 @@ def test_a_missing_lock_is_missing(tmp_path: Path) -> None:
     assert str(caught.value).endswith("a.json: there is no lock yet\n  run `./inv lock`")
 
 
+def test_bytes_from_anywhere_are_a_lock_with_a_name() -> None:
+    assert Lock.parse(LOCK.to_json(), name="HEAD:a.json") == LOCK
+    with pytest.raises(DocumentError, match=r"^HEAD:a\.json: not JSON"):
+        Lock.parse(b"", name="HEAD:a.json")
+
+
 def test_an_edit_by_hand_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(LOCK.to_json().replace(b'"size":1700000', b'"size":1700001', 1))

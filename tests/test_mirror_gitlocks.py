@@ -11,7 +11,7 @@ from gits import Checkout, lock_text, make_checkout
 
 from goldpress.digest import sha256_bytes
 from goldpress.errors import DocumentError, MissingError
-from goldpress.mirror.gitlocks import git_locks, parse_root
+from goldpress.mirror.gitlocks import committed, git_locks, parse_root
 
 A, B, C, D, E = (sha256_bytes(name) for name in (b"a", b"b", b"c", b"d", b"e"))
 SNAPSHOT = f"sha256:{sha256_bytes(b'snapshot')}"
@@ -166,3 +166,35 @@ def test_an_older_lock_is_read_too() -> None:
     root = parse_root(text.encode(), where="here")
     assert root.packages == {A}
     assert root.snapshots == {SNAPSHOT}
+
+
+def test_a_file_is_read_as_it_was_committed(checkout: Checkout) -> None:
+    path = checkout.write("one")
+    checkout.commit("one")
+    checkout.git("tag", "v1")
+    checkout.commit("two")
+    checkout.write("three")
+    found = {ref: committed(checkout.root, path, ref) for ref in ("v1", "HEAD", "main", "HEAD~1")}
+    assert found == {"v1": b"one", "HEAD": b"two", "main": b"two", "HEAD~1": b"one"}
+
+
+def test_a_file_that_was_not_committed_or_a_commit_that_is_none_is_told(
+    checkout: Checkout,
+) -> None:
+    path = checkout.write("one")
+    with pytest.raises(MissingError, match=r"^HEAD has no images/web/locks/test-9\.x86_64\.json"):
+        committed(checkout.root, path, "HEAD")
+    checkout.commit("one")
+    blob = checkout.git("rev-parse", f"HEAD:{path.relative_to(checkout.root)}")
+    for ref in ("nowhere", "-h", "HEAD:images", blob):
+        with pytest.raises(MissingError) as caught:
+            committed(checkout.root, path, ref)
+        assert caught.value.message == f"git knows no commit {ref!r}"
+
+
+def test_what_is_no_checkout_has_nothing_committed(tmp_path: Path) -> None:
+    path = tmp_path / "images" / "lock.json"
+    with pytest.raises(MissingError) as caught:
+        committed(tmp_path, path, "HEAD")
+    assert "what images/lock.json was before cannot be read" in caught.value.message
+    assert caught.value.hint == "run it in a checkout of the project"

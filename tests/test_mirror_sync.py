@@ -15,7 +15,7 @@ from goldpress.digest import sha256_bytes
 from goldpress.errors import GoldpressError, MissingError, TrustError
 from goldpress.mirror import sync
 from goldpress.mirror.fetch import Fetcher
-from goldpress.mirror.partial import claimed, partial_path
+from goldpress.mirror.partial import claimed, incoming_path, partial_path
 from goldpress.mirror.snapshot import Snapshot, take_snapshot
 from goldpress.mirror.source import Source
 from goldpress.mirror.sync import MAX_FAILURES, Kept, Wanted, keep_packages
@@ -64,6 +64,25 @@ def test_packages_are_kept_by_their_sha256(
     assert kept == Kept(fetched=2, bytes=total, present=0)
     for row in wanted:
         assert store.package_path(row.sha256).read_bytes() == (repository / row.href).read_bytes()
+
+
+def test_what_is_to_be_judged_waits_beside_the_pool(
+    store: Store, repository: Path, snapshot: Snapshot, wanted: list[Wanted]
+) -> None:
+    kept = keep_packages(store, snapshot, {"base": repository}, wanted, share=False)
+    assert kept.fetched == len(wanted)
+    assert not any(store.has_package(row.sha256, row.size) for row in wanted)
+    for row in wanted:
+        data = incoming_path(store.root, row.sha256).read_bytes()
+        assert sha256_bytes(data) == row.sha256
+    # Waiting or kept: neither is brought again; half of one is.
+    first, second = wanted
+    store.package_path(first.sha256).parent.mkdir(parents=True)
+    incoming_path(store.root, first.sha256).rename(store.package_path(first.sha256))
+    assert keep_packages(store, snapshot, {"base": repository}, wanted, share=False).fetched == 0
+    incoming_path(store.root, second.sha256).write_bytes(b"half")
+    assert keep_packages(store, snapshot, {"base": repository}, wanted, share=False).fetched == 1
+    assert incoming_path(store.root, second.sha256).stat().st_size == second.size
 
 
 def test_what_is_there_is_not_brought_again(

@@ -3,21 +3,26 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from emulated import Emulator
 from rpms import ExpectedPackage, Rpms, pooled
 
+from goldpress.digest import sha256_file
 from goldpress.distribution import Signers
 from goldpress.errors import MissingError, TrustError
 from goldpress.host.run import Completed
 from goldpress.lock import Lock, LockedPackage
 from goldpress.mirror import trust
 from goldpress.mirror.keys import PublicKey
+from goldpress.mirror.partial import incoming_path
 from goldpress.mirror.rpmfile import OPENPGP
-from goldpress.mirror.rpmkeys import checksig_argv, signers_in
-from goldpress.mirror.trust import check_packages, trusted
+from goldpress.mirror.rpmkeys import checksig_argv, look, signers_in
+from goldpress.mirror.trust import Expected, accept_packages, check_packages, judged, trusted
 from goldpress.store import Store
 
 GOOD = ("good-2:1.0-1.el9.noarch", "good-1.0-1.el9.src.rpm")
@@ -37,6 +42,9 @@ class Place:
 
     def check(self, *packages: ExpectedPackage) -> dict[str, str]:
         return check_packages(self.store, packages, self.signers, self.cache)
+
+    def accept(self, *packages: ExpectedPackage) -> None:
+        accept_packages(self.store, packages, self.signers, self.cache)
 
     def refusal(self, *packages: ExpectedPackage) -> str:
         with pytest.raises(TrustError) as caught:
@@ -445,3 +453,116 @@ def test_the_store_may_be_anywhere(tmp_path: Path, rpms: Rpms) -> None:
     package = pooled(odd.store, rpms.good, *GOOD)
     assert odd.check(package)
     shutil.rmtree(odd.cache)
+
+
+# ---- packages that wait beside the pool ----
+
+
+@pytest.fixture(params=["directory", "s3"])
+def pool(request: pytest.FixtureRequest, place: Place) -> Place:
+    """A store of each kind."""
+    if request.param == "directory":
+        return place
+    emulator: Emulator = request.getfixturevalue("emulator")
+    return replace(place, store=replace(place.store, shared=emulator.objects()))
+
+
+def waiting(place: Place, path: Path, nevra: str, source_rpm: str) -> ExpectedPackage:
+    """Put a file beside the pool as a download does."""
+    sha256 = sha256_file(path)
+    target = incoming_path(place.store.root, sha256)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+    return ExpectedPackage(
+        sha256=sha256, size=path.stat().st_size, nevra=nevra, source_rpm=source_rpm
+    )
+
+
+def held(place: Place) -> set[str]:
+    """What is in the pool, and with S3 in the shared one; they are the same."""
+    found = {Path(row.key).stem for row in place.store.objects.listed("pool/")}
+    assert {path.stem for path in (place.store.root / "pool").rglob("*.rpm")} == found
+    return found
+
+
+def test_good_packages_go_into_the_pool(pool: Place, rpms: Rpms) -> None:
+    good, needed = waiting(pool, rpms.good, *GOOD), waiting(pool, rpms.needed, *NEEDED)
+    pool.accept(good, needed)
+    assert held(pool) == {good.sha256, needed.sha256}
+    assert list((pool.store.root / "tmp").iterdir()) == []
+    # What does not wait is none of its business.
+    pool.accept(good, needed)
+
+
+def test_a_refused_package_is_deleted_and_the_good_one_taken(pool: Place, rpms: Rpms) -> None:
+    good, bad = waiting(pool, rpms.good, *GOOD), waiting(pool, rpms.unsigned, *UNSIGNED)
+    with pytest.raises(TrustError) as caught:
+        pool.accept(bad, good)
+    assert caught.value.message == (
+        f"unsigned-0:1.0-1.el9.noarch: not signed; expected a signature by {rpms.key.fingerprint}"
+    )
+    assert held(pool) == {good.sha256}
+    assert list((pool.store.root / "tmp").iterdir()) == []
+
+
+def test_all_refused_packages_are_named_or_counted(
+    place: Place, rpms: Rpms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = [
+        waiting(place, rpms.unsigned, *UNSIGNED),
+        waiting(place, rpms.other, *OTHER),
+        waiting(place, rpms.good, "good-2:1.1-1.el9.noarch", GOOD[1]),
+        waiting(place, rpms.needed, NEEDED[0], "other.src.rpm"),
+    ]
+    monkeypatch.setattr(trust, "NAMED", 2)
+    with pytest.raises(TrustError) as caught:
+        place.accept(*bad)
+    assert caught.value.message.startswith("unsigned-0:1.0-1.el9.noarch: not signed")
+    assert caught.value.message.endswith(
+        "(refused as well: other-0:1.0-1.el9.noarch, good-2:1.1-1.el9.noarch and 1 more)"
+    )
+    assert held(place) == set()
+
+
+def test_wrong_metadata_about_a_good_package_leaves_the_pool_alone(
+    place: Place, rpms: Rpms, good: ExpectedPackage
+) -> None:
+    forged = replace(waiting(place, rpms.good, *GOOD), nevra="evil-0:1.0-1.el9.noarch")
+    with pytest.raises(TrustError, match=r"evil-0:1\.0-1.*: the file is really good-2"):
+        place.accept(forged)
+    assert held(place) == {good.sha256}
+    place.check(good)
+
+
+def test_two_who_judge_the_same_packages_do_not_meet(
+    place: Place, rpms: Rpms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [waiting(place, rpms.good, *GOOD), waiting(place, rpms.needed, *NEEDED)]
+    inside: list[int] = []
+
+    def alone(*args: object) -> object:
+        inside.append(1)
+        time.sleep(0.3)
+        assert len(inside) == 1
+        inside.pop()
+        return look(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trust, "look", alone)
+    with ThreadPoolExecutor(max_workers=2) as both:
+        for done in [both.submit(place.accept, *rows) for _ in range(2)]:
+            done.result()
+    assert held(place) == {row.sha256 for row in rows}
+
+
+def test_what_was_judged_before_is_known_and_still_compared(
+    place: Place, rpms: Rpms, good: ExpectedPackage, needed: ExpectedPackage
+) -> None:
+    def known(*packages: ExpectedPackage) -> tuple[Expected, ...]:
+        return judged(packages, place.signers, place.cache)
+
+    assert known(good, needed) == ()
+    place.check(good)
+    assert known(good, needed) == (good,)
+    with pytest.raises(TrustError, match=r"good-0:9.*: the file is really good-2:1\.0"):
+        known(replace(good, nevra="good-0:9-1.noarch"))
+    assert judged([good], rpms.other_key.signers, place.cache) == ()

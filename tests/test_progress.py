@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 from rich.status import Status
+from rich.table import Table
+from rich.text import Text
 
 from goldpress import progress
 from goldpress.progress import Step, Transfers, transfer_text, transfers
@@ -88,3 +90,16 @@ def test_in_the_end_it_says_what_came(
     assert last.startswith("    ok  packages  0.0 s  1 files, 2.0 MB, ")
     assert last.endswith(" MB/s")
     assert [record.name for record in progress.RECORDS] == ["packages"]
+
+
+def test_a_result_goes_to_stdout_and_is_wide_where_no_terminal_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = Table("name", "text")
+    table.add_row(Text("x" * 120), Text("[y]"))
+    progress.result(table)
+    out, errors = capsys.readouterr()
+    assert errors == ""
+    assert "x" * 120 in out
+    assert "[y]" in out
+    assert "\x1b" not in out

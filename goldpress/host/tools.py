@@ -74,6 +74,9 @@ TOOLS = (
     _tool("git", "git", "which locks are in use; what changed since a commit"),
 )  # fmt: skip
 
+#: What bringing and judging packages needs, where no image is built.
+MIRROR_TOOLS = tuple(tool for tool in TOOLS if tool.program in {"rpm", "rpmkeys", "gpg", "git"})
+
 #: What only a benchmark compares with.
 BENCH_TOOLS = (
     _tool("/usr/lib/python3/dist-packages/dnf-plugins/reposync.py", "dnf-plugins-core",
@@ -127,10 +130,18 @@ def ensure(*also: Tool) -> None:
 
     Raises MissingError with the one command to run otherwise. Costs milliseconds when all is there.
     """
-    wanted = (*TOOLS, *also)
+    _ensure((*TOOLS, *also), namespaces=True)
+
+
+def ensure_mirror() -> None:
+    """The same for `MIRROR_TOOLS` alone: a machine that only mirrors boots nothing."""
+    _ensure(MIRROR_TOOLS, namespaces=False)
+
+
+def _ensure(wanted: Sequence[Tool], *, namespaces: bool) -> None:
     lacking = missing(wanted)
     user = getpass.getuser()
-    no_ids = not all(
+    no_ids = namespaces and not all(
         has_subordinate_ids(Path(name), user=user, uid=os.getuid())
         for name in ("/etc/subuid", "/etc/subgid")
     )
@@ -156,7 +167,8 @@ def ensure(*also: Tool) -> None:
             run((*prefix, *command), env={"DEBIAN_FRONTEND": "noninteractive"}, what="setup")
     if still := missing(wanted):
         raise MissingError(f"after setup these are still missing: {[t.program for t in still]}")
-    check_subordinate_ids()
+    if namespaces:
+        check_subordinate_ids()
 
 
 def _free_ids() -> int:

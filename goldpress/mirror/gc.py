@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,20 +77,19 @@ class Collected:
     deleted: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
-        """Counts and sizes as plain JSON values; in a dry run nothing was deleted."""
-        plan = self.plan
+        """Counts, and sizes in bytes, as plain JSON values; in a dry run nothing was deleted."""
         groups = {
-            "kept": plan.kept,
-            "to_mark": plan.marked,
-            "marked_waiting": plan.waiting,
-            "due": plan.due,
+            "kept": self.plan.kept,
+            "to_mark": self.plan.marked,
+            "waiting": self.plan.waiting,
+            "due": self.plan.due,
+            "deleted": self.deleted,
         }
         return {
             "snapshots": len(self.needed.snapshots),
             "locks": self.needed.locks,
             "images": self.needed.images,
-            **{name: str(plan.amount(keys)) for name, keys in groups.items()},
-            "deleted": len(self.deleted),
+            **{name: asdict(self.plan.amount(keys)) for name, keys in groups.items()},
         }
 
 

@@ -44,7 +44,10 @@ def git_locks(project: Path) -> tuple[LockRoot, ...]:
     does not answer; DocumentError for a lock that cannot be read.
     """
     git = _Git(project=project)
-    git.check()
+    git.check(
+        "the locks on its branches cannot be read",
+        hint="run gc in a checkout of the project with all its branches",
+    )
     found: dict[str, LockRoot] = {}
     for ref, tree in git.trees():
         for path, blob in git.files(tree):
@@ -57,18 +60,24 @@ def git_locks(project: Path) -> tuple[LockRoot, ...]:
 def committed(project: Path, path: Path, ref: str) -> bytes:
     """The bytes of a file of the checkout as it is at a commit, branch or tag.
 
-    Raises MissingError when the ref is unknown, or had no such file.
+    Raises MissingError when `project` is no checkout, the ref is unknown, or had no such file.
     """
-    # A name that begins so would be an option.
-    if ref.startswith("-"):
-        raise MissingError(f"{ref}: not the name of a commit")
     name = path.relative_to(project)
     git = _Git(project=project)
+    git.check(f"what {name} was before cannot be read", hint="run it in a checkout of the project")
+    commit = git.commit(ref)
+    if commit is None:
+        raise MissingError(
+            f"git knows no commit {ref!r}",
+            hint="name a commit, branch or tag of this checkout; a shallow one has few: "
+            "`git fetch --unshallow`",
+        )
     try:
-        return git.blob(f"{ref}:./{name}")
+        # The path is relative to the project, which may be a folder of the checkout.
+        return git.blob(f"{commit}:./{name}")
     except CommandError:
         raise MissingError(
-            f"{name} is not in {ref}", hint="name a commit that has it: `--since=main`"
+            f"{ref} has no {name}", hint="name a commit that has it: --since=COMMIT"
         ) from None
 
 
@@ -103,14 +112,23 @@ def parse_root(data: bytes, *, where: str) -> LockRoot:
 class _Git:
     project: Path
 
-    def check(self) -> None:
+    def check(self, problem: str, *, hint: str) -> None:
+        """Raises MissingError that tells the problem when the project is no checkout."""
         try:
             self._run("rev-parse", "--git-dir")
         except CommandError as error:
-            raise MissingError(
-                f"{self.project}: the locks on its branches cannot be read: {error.message}",
-                hint="run gc in a checkout of the project with all its branches",
-            ) from None
+            raise MissingError(f"{self.project}: {problem}: {error.message}", hint=hint) from None
+
+    def commit(self, ref: str) -> str | None:
+        """The id of the commit that a name stands for, or None."""
+        # What begins with a - would be an option, and a : leads into the commit's files.
+        if ref.startswith("-") or ":" in ref:
+            return None
+        try:
+            found = self._run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+        except CommandError:
+            return None
+        return found.text.strip()
 
     def trees(self) -> Iterator[tuple[str, str]]:
         """Each different tree that a ref, a remote's ref or a HEAD points to, and one such."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from goldpress.mirror import streams
 from goldpress.mirror.pairs import Offer, by_place
 from goldpress.mirror.primary import AvailablePackage
 from goldpress.mirror.questions import answers, question
+from goldpress.mirror.repository import RepositorySnapshot
 from goldpress.mirror.snapshot import Snapshot
 from goldpress.store import Store
 
-#: A source package is never installed, and debug information is larger than all the rest.
+#: No image installs a source package, and they weigh as much as all the others.
 _SOURCES = ("src", "nosrc")
 
 
@@ -23,16 +26,21 @@ def newest_packages(
     found: list[AvailablePackage] = []
     for repository in snapshot.repositories:
         packages = tuple(p for p in repository.read_packages(store) if p.arch not in _SOURCES)
-        if every:
-            found += packages
-            continue
-        asked = (
-            [question(store, repository, "modules", streams.MODULE)]
-            if "modules" in repository.metadata
-            else []
-        )
-        by_nevra = {nevra: stream for answer in answers(asked) for nevra, stream in answer.items()}
-        newest = Offer(packages=packages, streams=by_nevra).by_key(by_place)
-        chosen = {package.sha256 for package in newest.values()}
-        found += [package for package in packages if package.sha256 in chosen]
+        found += packages if every else _newest(packages, _streams(store, repository))
     return tuple(found)
+
+
+def _newest(
+    packages: Iterable[AvailablePackage], by_nevra: Mapping[str, str]
+) -> list[AvailablePackage]:
+    rows = tuple(packages)
+    newest = Offer(packages=rows, streams=by_nevra).by_key(by_place).values()
+    chosen = {package.sha256 for package in newest}
+    return [package for package in rows if package.sha256 in chosen]
+
+
+def _streams(store: Store, repository: RepositorySnapshot) -> dict[str, str]:
+    if "modules" not in repository.metadata:
+        return {}
+    (found,) = answers([question(store, repository, "modules", streams.MODULE)])
+    return dict(found)
