@@ -161,15 +161,15 @@ def show_difference(find: Callable[[], Any], form: str) -> None:
         raise DocumentError(f"--form={form}: expected table, markdown or json")
     difference = find()
     if form == "json":
-        from goldpress.mirror.difference import document
+        from goldpress.mirror.difference.change import document
 
         show(document(difference))
     elif form == "markdown":
-        from goldpress.mirror.markdown import markdown
+        from goldpress.mirror.difference.markdown import markdown
 
         print(markdown(difference))  # noqa: T201 - the result
     else:
-        from goldpress.mirror.table import table
+        from goldpress.mirror.difference.table import table
 
         progress.result(table(difference))
 

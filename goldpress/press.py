@@ -20,7 +20,7 @@ from goldpress.host import tools
 from goldpress.lock import Lock
 from goldpress.manifest import ImageManifest
 from goldpress.mirror.roots import IMAGE, PACKAGES
-from goldpress.mirror.trust import trusted
+from goldpress.mirror.trust.packages import trusted
 from goldpress.progress import Step
 from goldpress.rootfs.assemble import assemble
 from goldpress.rootfs.install import install

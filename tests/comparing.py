@@ -11,7 +11,7 @@ from pathlib import Path
 from rpms import distribution, make_repository, make_rpm
 
 from goldpress.host.run import run
-from goldpress.mirror.difference import Difference, Findings, Source
+from goldpress.mirror.difference.change import Difference, Findings, Source
 from goldpress.mirror.snapshot import Snapshot, take_snapshot
 from goldpress.store import Store
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from centos import REPOMD_HEAD
 
-from goldpress.mirror import primary
-from goldpress.mirror.blocks import package_blocks
-from goldpress.mirror.opened import opened
-from goldpress.mirror.slice import ROOTS
+from goldpress.mirror.metadata import primary
+from goldpress.mirror.metadata.blocks import package_blocks
+from goldpress.mirror.metadata.opened import opened
+from goldpress.mirror.metadata.slice import ROOTS
 
 _CHANGE = (
     '  <changelog author="A Packager &lt;packager@example.org&gt; - 1.{}-1" date="170{:07d}">'

@@ -21,8 +21,10 @@ from goldpress.errors import (
     TrustError,
 )
 from goldpress.lock import Lock
-from goldpress.locking import check_lock, lock, locked, sync
+from goldpress.locking import check_lock, lock, locked
+from goldpress.mirror.snapshot import Snapshot
 from goldpress.sandbox.make import SandboxRepository
+from goldpress.upkeep.sync import sync as sync_all
 from goldpress.workspace import Workspace
 
 IMAGE = """\
@@ -49,6 +51,12 @@ keys:
   - fingerprint: {fingerprint}
     url: {key}
 """
+
+
+def sync(
+    ws: Workspace, definition: Definition, _distribution: Distribution, *, accept: bool = False
+) -> tuple[Snapshot, ...]:
+    return tuple(row.snapshot for row in sync_all(ws, [definition], accept=accept))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from goldpress.errors import TrustError
-from goldpress.mirror import blocks as module
-from goldpress.mirror.blocks import Head, attributes_of, package_blocks
-from goldpress.mirror.opened import opened
+from goldpress.mirror.metadata import blocks as module
+from goldpress.mirror.metadata.blocks import Head, attributes_of, package_blocks
+from goldpress.mirror.metadata.opened import opened
 
 ROOT = ("http://linux.duke.edu/metadata/filelists", "filelists")
 HEAD = f'<?xml version="1.0" encoding="UTF-8"?>\n<filelists xmlns="{ROOT[0]}" packages="{{}}">\n'

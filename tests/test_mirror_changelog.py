@@ -7,8 +7,8 @@ from rpms import make_repository, make_rpm
 
 from goldpress.digest import sha256_file
 from goldpress.errors import TrustError
-from goldpress.mirror.changelog import Entry, cves_in, news, read_other
-from goldpress.mirror.opened import opened
+from goldpress.mirror.metadata.changelog import Entry, cves_in, news, read_other
+from goldpress.mirror.metadata.opened import opened
 
 ONE, TWO = "1" * 64, "2" * 64
 

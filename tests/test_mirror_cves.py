@@ -7,7 +7,7 @@ import pytest
 from comparing import MODULES, Shelf, add, findings, ids, one, remove, source, update
 
 from goldpress.errors import MissingError, TrustError
-from goldpress.mirror.diff import diff_snapshots
+from goldpress.mirror.difference.compare import diff_snapshots
 from goldpress.store import Store
 
 

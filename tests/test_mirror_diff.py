@@ -11,9 +11,9 @@ from rpms import Rpms, make_repository, make_rpm, make_rpms
 from goldpress.errors import DocumentError
 from goldpress.host.run import run
 from goldpress.lock import Lock, LockedPackage
-from goldpress.mirror.diff import diff_locks, diff_snapshots
-from goldpress.mirror.difference import Difference
-from goldpress.mirror.markdown import markdown
+from goldpress.mirror.difference.change import Difference
+from goldpress.mirror.difference.compare import diff_locks, diff_snapshots
+from goldpress.mirror.difference.markdown import markdown
 from goldpress.mirror.snapshot import Snapshot
 from goldpress.store import Store
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldpress.host.run import run
-from goldpress.mirror.evr import evr_order, version_order
+from goldpress.mirror.difference.evr import evr_order, version_order
 
 #: Real versions and releases, and pairs from rpm's own tests.
 TEXTS = (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from goldpress.mirror.fault import rest_seconds
+from goldpress.mirror.transfer.fault import rest_seconds
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,12 @@ from upstream import (
 
 from goldpress.digest import sha256_bytes
 from goldpress.errors import MissingError, TrustError
-from goldpress.mirror.fetch import ALL_ATTEMPTS, ATTEMPTS, Fetcher
-from goldpress.mirror.metalink import Promise
-from goldpress.mirror.pace import Pace
-from goldpress.mirror.source import Source
-from goldpress.mirror.transfer import Fetched, StoppedError
-from goldpress.mirror.web import Web
+from goldpress.mirror.transfer.download import Fetched, StoppedError
+from goldpress.mirror.transfer.fetch import ALL_ATTEMPTS, ATTEMPTS, Fetcher
+from goldpress.mirror.transfer.metalink import Promise
+from goldpress.mirror.transfer.pace import Pace
+from goldpress.mirror.transfer.source import Source
+from goldpress.mirror.transfer.web import Web
 
 BODY = bytes(range(256)) * 2000
 SHA256 = sha256_bytes(BODY)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 import time
 
-from goldpress.mirror.hosts import Hosts
+from goldpress.mirror.transfer.hosts import Hosts
 
 
 class Clock:

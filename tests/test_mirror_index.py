@@ -11,13 +11,13 @@ from rpms import distribution
 
 from goldpress.digest import sha256_file
 from goldpress.errors import TrustError
-from goldpress.mirror import index as module
-from goldpress.mirror.index import checked_lines, count_packages, index_path, read_index
-from goldpress.mirror.opened import opened
-from goldpress.mirror.packed import Packed
-from goldpress.mirror.primary import read_primary
+from goldpress.mirror.metadata import index as module
+from goldpress.mirror.metadata.index import checked_lines, count_packages, index_path, read_index
+from goldpress.mirror.metadata.opened import opened
+from goldpress.mirror.metadata.packed import Packed
+from goldpress.mirror.metadata.primary import read_primary
 from goldpress.mirror.snapshot import take_snapshot
-from goldpress.mirror.view import make_view
+from goldpress.mirror.views.view import make_view
 from goldpress.store import Store
 
 HEAD = (

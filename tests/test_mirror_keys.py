@@ -9,7 +9,7 @@ from rpms import Rpms, distribution, make_key
 from goldpress.distribution import Distribution, Signers
 from goldpress.errors import MissingError, TrustError
 from goldpress.host.run import run
-from goldpress.mirror.keys import (
+from goldpress.mirror.trust.keys import (
     PublicKey,
     blocks,
     bring_keys,

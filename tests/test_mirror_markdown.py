@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from test_mirror_pairs import build
 
-from goldpress.mirror.difference import (
+from goldpress.mirror.difference.change import (
     Build,
     Change,
     Cve,
@@ -20,8 +20,8 @@ from goldpress.mirror.difference import (
     Source,
     document,
 )
-from goldpress.mirror.markdown import markdown
-from goldpress.mirror.table import table
+from goldpress.mirror.difference.markdown import markdown
+from goldpress.mirror.difference.table import table
 
 KNOWN = ("changelog",)
 

@@ -7,7 +7,7 @@ from upstream import metalink
 
 from goldpress.digest import sha256_bytes
 from goldpress.errors import MissingError, TrustError
-from goldpress.mirror.metalink import MAX_PLACES, Metalink, Promise, read_metalink
+from goldpress.mirror.transfer.metalink import MAX_PLACES, Metalink, Promise, read_metalink
 
 #: As the real ones are, shortened.
 REAL = """<?xml version="1.0" encoding="utf-8"?>

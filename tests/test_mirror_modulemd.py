@@ -6,9 +6,9 @@ import pytest
 
 from goldpress.digest import sha256_file
 from goldpress.errors import TrustError
-from goldpress.mirror import modulemd
-from goldpress.mirror.modulemd import kept_streams, main, read_modules
-from goldpress.mirror.packed import Packed
+from goldpress.mirror.metadata import modulemd
+from goldpress.mirror.metadata.modulemd import kept_streams, main, read_modules
+from goldpress.mirror.metadata.packed import Packed
 
 STREAM = """\
 ---

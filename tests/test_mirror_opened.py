@@ -9,8 +9,8 @@ import pytest
 import zstandard
 
 from goldpress.errors import TrustError
-from goldpress.mirror import opened as module
-from goldpress.mirror.opened import opened, suffix_of
+from goldpress.mirror.metadata import opened as module
+from goldpress.mirror.metadata.opened import opened, suffix_of
 
 TEXT = b"<metadata/>" * 200_000
 

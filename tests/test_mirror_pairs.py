@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from goldpress.mirror.difference import Build, Change, Findings
-from goldpress.mirror.pairs import (
+from goldpress.mirror.difference.change import Build, Change, Findings
+from goldpress.mirror.difference.pairs import (
     Keys,
     Offer,
     by_build,

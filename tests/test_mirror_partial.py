@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from goldpress.mirror.partial import OLD_SECONDS, claimed, drop_old, partial_path
-from goldpress.mirror.transfer import StoppedError
+from goldpress.mirror.transfer.download import StoppedError
+from goldpress.mirror.transfer.partial import OLD_SECONDS, claimed, drop_old, partial_path
 
 NEVER = threading.Event()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from goldpress.errors import TrustError
-from goldpress.mirror.place import (
+from goldpress.mirror.transfer.place import (
     checked_href,
     host_of,
     local_base,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from goldpress.errors import TrustError
-from goldpress.mirror.opened import opened
-from goldpress.mirror.primary import AvailablePackage, read_primary
+from goldpress.mirror.metadata.opened import opened
+from goldpress.mirror.metadata.primary import AvailablePackage, read_primary
 
 SHA256 = "d906a4edec477483b2c11176dabfe62a73031b88ae1be5862ff5f8ed15c62ec2"
 PACKAGE = f"""<package type="rpm">

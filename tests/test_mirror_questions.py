@@ -7,8 +7,8 @@ import pytest
 from comparing import Shelf, one
 
 from goldpress.errors import MissingError
-from goldpress.mirror import changelog
-from goldpress.mirror.questions import answers, question
+from goldpress.mirror.metadata import changelog
+from goldpress.mirror.metadata.questions import answers, question
 from goldpress.store import Store
 
 

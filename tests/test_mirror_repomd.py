@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from goldpress.errors import TrustError
-from goldpress.mirror.repomd import MetadataFile, newest, read_repomd
+from goldpress.mirror.metadata.repomd import MetadataFile, newest, read_repomd
 
 A, B = "a" * 64, "b" * 64
 PRIMARY = f"""<data type="primary"><checksum type="sha256">{A}</checksum>

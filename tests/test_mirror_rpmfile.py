@@ -7,7 +7,7 @@ import pytest
 from rpms import Rpms
 
 from goldpress.errors import TrustError
-from goldpress.mirror.rpmfile import MOST_BYTES, MOST_TAGS, OPENPGP, read_rpm
+from goldpress.mirror.trust.rpmfile import MOST_BYTES, MOST_TAGS, OPENPGP, read_rpm
 
 
 def refusal(path: Path) -> str:

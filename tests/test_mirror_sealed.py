@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from goldpress.mirror.sealed import seal, unsealed
+from goldpress.mirror.metadata.sealed import seal, unsealed
 
 
 @pytest.mark.parametrize("body", [b"", b"text\nand more", bytes(range(256))])

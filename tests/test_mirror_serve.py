@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from stores import Place, kept
 
-from goldpress.mirror.serve import Span, asked_span, served_file, serving
+from goldpress.mirror.views.serve import Span, asked_span, served_file, serving
 from goldpress.store import Store
 
 DATA = bytes(range(256)) * 40

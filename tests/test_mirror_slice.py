@@ -8,9 +8,9 @@ from test_mirror_index import A, B, packed
 
 from goldpress.digest import sha256_bytes, sha256_file
 from goldpress.errors import TrustError
-from goldpress.mirror.index import index_path
-from goldpress.mirror.packed import Packed
-from goldpress.mirror.slice import Slice, make_slice, sliced_lists, sliced_primary
+from goldpress.mirror.metadata.index import index_path
+from goldpress.mirror.metadata.packed import Packed
+from goldpress.mirror.metadata.slice import Slice, make_slice, sliced_lists, sliced_primary
 from goldpress.store import Store
 
 LISTS = (

@@ -22,7 +22,7 @@ from goldpress.mirror.snapshot import (
     stale,
     take_snapshot,
 )
-from goldpress.mirror.source import Source
+from goldpress.mirror.transfer.source import Source
 from goldpress.store import Store
 
 NAME = "test-9.x86_64"

@@ -10,10 +10,10 @@ from goldpress.digest import sha256_bytes
 from goldpress.distribution import Repository
 from goldpress.document import parse
 from goldpress.errors import MissingError, TrustError
-from goldpress.mirror.fetch import Fetcher
-from goldpress.mirror.metalink import MAX_METALINK_BYTES, Promise
-from goldpress.mirror.source import Source, as_source, refreshed, source_of
-from goldpress.mirror.web import Web
+from goldpress.mirror.transfer.fetch import Fetcher
+from goldpress.mirror.transfer.metalink import MAX_METALINK_BYTES, Promise
+from goldpress.mirror.transfer.source import Source, as_source, refreshed, source_of
+from goldpress.mirror.transfer.web import Web
 
 
 @pytest.fixture

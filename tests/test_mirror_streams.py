@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from goldpress.errors import TrustError
-from goldpress.mirror.streams import read_streams
+from goldpress.mirror.metadata.streams import read_streams
 
 MODULES = """\
 ---

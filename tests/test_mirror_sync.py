@@ -14,11 +14,11 @@ from upstream import Upstream, dripping, serving, status, truncated, wrong
 from goldpress.digest import sha256_bytes
 from goldpress.errors import GoldpressError, MissingError, TrustError
 from goldpress.mirror import sync
-from goldpress.mirror.fetch import Fetcher
-from goldpress.mirror.partial import claimed, incoming_path, partial_path
 from goldpress.mirror.snapshot import Snapshot, take_snapshot
-from goldpress.mirror.source import Source
 from goldpress.mirror.sync import MAX_FAILURES, Kept, Wanted, keep_packages
+from goldpress.mirror.transfer.fetch import Fetcher
+from goldpress.mirror.transfer.partial import claimed, incoming_path, partial_path
+from goldpress.mirror.transfer.source import Source
 from goldpress.store import Store
 
 

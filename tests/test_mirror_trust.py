@@ -17,12 +17,18 @@ from goldpress.distribution import Signers
 from goldpress.errors import MissingError, TrustError
 from goldpress.host.run import Completed
 from goldpress.lock import Lock, LockedPackage
-from goldpress.mirror import trust
-from goldpress.mirror.keys import PublicKey
-from goldpress.mirror.partial import incoming_path
-from goldpress.mirror.rpmfile import OPENPGP
-from goldpress.mirror.rpmkeys import checksig_argv, look, signers_in
-from goldpress.mirror.trust import Expected, accept_packages, check_packages, judged, trusted
+from goldpress.mirror.transfer.partial import incoming_path
+from goldpress.mirror.trust import packages as trust
+from goldpress.mirror.trust.keys import PublicKey
+from goldpress.mirror.trust.packages import (
+    Expected,
+    accept_packages,
+    check_packages,
+    judged,
+    trusted,
+)
+from goldpress.mirror.trust.rpmfile import OPENPGP
+from goldpress.mirror.trust.rpmkeys import checksig_argv, look, signers_in
 from goldpress.store import Store
 
 GOOD = ("good-2:1.0-1.el9.noarch", "good-1.0-1.el9.src.rpm")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from goldpress.errors import TrustError
-from goldpress.mirror.updateinfo import Advisory, Fix, read_updateinfo
+from goldpress.mirror.metadata.updateinfo import Advisory, Fix, read_updateinfo
 
 #: As EPEL publishes them: CVEs are named in the titles of bugs, no epoch is "0".
 EPEL = """\

@@ -36,13 +36,13 @@ from upstream import (
 
 from goldpress.digest import sha256_bytes, sha256_file
 from goldpress.errors import GoldpressError, MissingError, TrustError
-from goldpress.mirror.fetch import Fetcher
-from goldpress.mirror.pace import Pace
-from goldpress.mirror.primary import AvailablePackage
+from goldpress.mirror.metadata.primary import AvailablePackage
 from goldpress.mirror.snapshot import KIND, Snapshot, newest_snapshot, take_snapshot
-from goldpress.mirror.source import Source, source_of
 from goldpress.mirror.sync import keep_packages
-from goldpress.mirror.trust import check_packages
+from goldpress.mirror.transfer.fetch import Fetcher
+from goldpress.mirror.transfer.pace import Pace
+from goldpress.mirror.transfer.source import Source, source_of
+from goldpress.mirror.trust.packages import check_packages
 from goldpress.store import Store
 
 REPOMD = "/repodata/repomd.xml"

@@ -8,8 +8,8 @@ import pytest
 from rpms import Rpms
 
 from goldpress.distribution import Signers
-from goldpress.mirror.rpmkeys import Verdict
-from goldpress.mirror.verdicts import Verdicts
+from goldpress.mirror.trust.rpmkeys import Verdict
+from goldpress.mirror.trust.verdicts import Verdicts
 
 ONE, TWO = (Verdict(signer="A" * 40, nevra=f"p-0:{n}-1.noarch", source_rpm="p.src") for n in "12")
 

@@ -17,10 +17,10 @@ from goldpress.aws.s3 import S3Objects
 from goldpress.digest import sha256_file
 from goldpress.errors import MissingError, TrustError
 from goldpress.host.run import run
-from goldpress.mirror.repomd import read_repomd
-from goldpress.mirror.serve import serving
+from goldpress.mirror.metadata.repomd import read_repomd
 from goldpress.mirror.snapshot import Snapshot, take_snapshot
-from goldpress.mirror.view import View, make_view
+from goldpress.mirror.views.serve import serving
+from goldpress.mirror.views.view import View, make_view
 from goldpress.store import Store
 
 MODULES = """---

@@ -10,8 +10,8 @@ import pytest
 from upstream import Upstream, make_certificate, serving
 
 from goldpress.errors import MissingError
-from goldpress.mirror.fetch import Fetcher
-from goldpress.mirror.web import Web, authorities, proxy_of, without_login
+from goldpress.mirror.transfer.fetch import Fetcher
+from goldpress.mirror.transfer.web import Web, authorities, proxy_of, without_login
 
 BODY = b"a file"
 

@@ -16,8 +16,8 @@ from goldpress.digest import sha256_file
 from goldpress.errors import MissingError, TrustError
 from goldpress.host.limited import Limits
 from goldpress.host.run import run
-from goldpress.mirror import solvable
-from goldpress.mirror.packed import Packed
+from goldpress.mirror.metadata import solvable
+from goldpress.mirror.metadata.packed import Packed
 from goldpress.mirror.snapshot import Snapshot, take_snapshot
 from goldpress.resolve import resolve, solvfile
 from goldpress.store import Store

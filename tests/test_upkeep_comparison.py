@@ -13,7 +13,7 @@ from rpms import Rpms, make_rpm
 
 from goldpress.distribution import Distribution
 from goldpress.errors import DocumentError, MissingError
-from goldpress.mirror.difference import Difference
+from goldpress.mirror.difference.change import Difference
 from goldpress.upkeep.comparison import compare, compare_locks
 
 LATER = "fix CVE-2026-1111"

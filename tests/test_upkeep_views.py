@@ -15,7 +15,7 @@ from rpms import Rpms
 
 from goldpress.digest import sha256_file
 from goldpress.errors import MissingError, TrustError
-from goldpress.mirror.view import View
+from goldpress.mirror.views.view import View
 from goldpress.upkeep import views
 from goldpress.upkeep.sync import Scope
 from goldpress.upkeep.views import base_url, served, view

@@ -1,7 +1,7 @@
 """Owns getting a lock: where packages come from, making it, and when it is still good."""
 
 from goldpress.locking.current import check_lock, locked
-from goldpress.locking.make import bring_packages, keep_locked, lock, sync, taken
+from goldpress.locking.make import bring_packages, keep_locked, lock, taken
 from goldpress.locking.places import Supply, distributions, supply
 
 __all__ = [
@@ -13,6 +13,5 @@ __all__ = [
     "lock",
     "locked",
     "supply",
-    "sync",
     "taken",
 ]

@@ -12,35 +12,14 @@ from goldpress.distribution import FOLDER, Distribution, Signers
 from goldpress.errors import DocumentError, GoldpressError, MissingError
 from goldpress.lock import Lock
 from goldpress.locking.places import Supply, bring_signers, distributions, supply
+from goldpress.mirror.metadata.primary import AvailablePackage
 from goldpress.mirror.overrides import load_overrides
-from goldpress.mirror.primary import AvailablePackage
 from goldpress.mirror.snapshot import Snapshot, newest_snapshot, take_snapshot
 from goldpress.mirror.sync import keep_packages
-from goldpress.mirror.trust import accept_packages, check_packages
+from goldpress.mirror.trust.packages import accept_packages, check_packages
 from goldpress.resolve import Resolution, make_lock, resolve
 from goldpress.resolve.modules import check_allowed
 from goldpress.workspace import Workspace
-
-
-def sync(
-    ws: Workspace,
-    definition: Definition,
-    distribution: Distribution,
-    *,
-    refresh: bool = False,
-    accept: bool = False,
-) -> tuple[Snapshot, ...]:
-    """Take a snapshot of each of the image's distributions, and bring its locked packages.
-
-    The first is that of `distribution`. `accept` takes older or much smaller metadata too.
-    """
-    found = distributions(ws, definition, distribution)
-    where = supply(ws, found, definition.arch, refresh=refresh)
-    snapshots = tuple(taken(ws, row, definition.arch, where, accept=accept) for row in found)
-    path = ws.lock_path(definition, distribution)
-    if path.exists():
-        keep_locked(ws, snapshots, where, Lock.read(path))
-    return snapshots
 
 
 def taken(

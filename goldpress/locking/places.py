@@ -12,9 +12,9 @@ from typing import Self
 from goldpress.definition import Definition
 from goldpress.distribution import FOLDER, Distribution, Signers, load_distribution
 from goldpress.errors import DocumentError, MissingError
-from goldpress.mirror.fetch import Fetcher, fetching
-from goldpress.mirror.keys import bring_keys, signers_of
-from goldpress.mirror.source import Source, source_of
+from goldpress.mirror.transfer.fetch import Fetcher, fetching
+from goldpress.mirror.transfer.source import Source, source_of
+from goldpress.mirror.trust.keys import bring_keys, signers_of
 from goldpress.sandbox.make import make_sandbox
 from goldpress.workspace import Workspace
 

@@ -14,12 +14,12 @@ from goldpress.digest import sha256_file
 from goldpress.distribution import Repository
 from goldpress.errors import GoldpressError, MissingError, TrustError
 from goldpress.host.limited import Limits, make_limited
-from goldpress.mirror.fetch import Fetcher
-from goldpress.mirror.index import count_packages
-from goldpress.mirror.packed import Packed
-from goldpress.mirror.repomd import HREF, MAX_REPOMD_BYTES, READER, MetadataFile, newest
+from goldpress.mirror.metadata.index import count_packages
+from goldpress.mirror.metadata.packed import Packed
+from goldpress.mirror.metadata.repomd import HREF, MAX_REPOMD_BYTES, READER, MetadataFile, newest
 from goldpress.mirror.repository import Metadata, RepositorySnapshot
-from goldpress.mirror.source import Source, refreshed
+from goldpress.mirror.transfer.fetch import Fetcher
+from goldpress.mirror.transfer.source import Source, refreshed
 from goldpress.store import Store
 
 #: Compressed; the largest real one (AppStream's list of files) has about 12 MB.

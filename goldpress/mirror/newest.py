@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from goldpress.mirror import streams
-from goldpress.mirror.pairs import Offer, by_place
-from goldpress.mirror.primary import AvailablePackage
-from goldpress.mirror.questions import answers, question
+from goldpress.mirror.difference.pairs import Offer, by_place
+from goldpress.mirror.metadata import streams
+from goldpress.mirror.metadata.primary import AvailablePackage
+from goldpress.mirror.metadata.questions import answers, question
 from goldpress.mirror.repository import RepositorySnapshot
 from goldpress.mirror.snapshot import Snapshot
 from goldpress.store import Store

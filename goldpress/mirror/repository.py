@@ -7,9 +7,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from goldpress.errors import MissingError
-from goldpress.mirror.index import read_index
-from goldpress.mirror.packed import Packed
-from goldpress.mirror.primary import AvailablePackage
+from goldpress.mirror.metadata.index import read_index
+from goldpress.mirror.metadata.packed import Packed
+from goldpress.mirror.metadata.primary import AvailablePackage
 from goldpress.store import Store
 
 

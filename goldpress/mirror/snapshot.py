@@ -18,11 +18,11 @@ from goldpress import progress
 from goldpress.digest import digest_of
 from goldpress.distribution import Distribution, Repository
 from goldpress.errors import ConflictError, DocumentError, MissingError
-from goldpress.mirror.fetch import Fetcher, fetching
 from goldpress.mirror.intake import Intake, check_step, is_older
-from goldpress.mirror.primary import AvailablePackage
+from goldpress.mirror.metadata.primary import AvailablePackage
 from goldpress.mirror.repository import Metadata, RepositorySnapshot
-from goldpress.mirror.source import Source, as_source
+from goldpress.mirror.transfer.fetch import Fetcher, fetching
+from goldpress.mirror.transfer.source import Source, as_source
 from goldpress.store import Store
 
 __all__ = [

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goldpress.errors import GoldpressError, MissingError
-from goldpress.mirror.fetch import Fetcher, fetching
-from goldpress.mirror.partial import claimed, drop_old, incoming_path, partial_path
-from goldpress.mirror.place import local_base
 from goldpress.mirror.snapshot import Snapshot
-from goldpress.mirror.source import Source, as_source
-from goldpress.mirror.transfer import StoppedError
+from goldpress.mirror.transfer.download import StoppedError
+from goldpress.mirror.transfer.fetch import Fetcher, fetching
+from goldpress.mirror.transfer.partial import claimed, drop_old, incoming_path, partial_path
+from goldpress.mirror.transfer.place import local_base
+from goldpress.mirror.transfer.source import Source, as_source
 from goldpress.progress import Transfers, megabytes, transfers
 from goldpress.store import Store
 
-#: All together; `mirror.hosts` allows a part of them to each host.
+#: All together; `transfer.hosts` allows a part of them to each host.
 THREADS = 8
 #: The largest real packages (kernel-debuginfo apart) have some hundred MB.
 MAX_PACKAGE_BYTES = 4 << 30

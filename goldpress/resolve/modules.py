@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from goldpress.document import nearest
 from goldpress.errors import ResolveError
-from goldpress.mirror.modulemd import Stream
+from goldpress.mirror.metadata.modulemd import Stream
 
 Allowed = Mapping[str, tuple[str, ...]]
 

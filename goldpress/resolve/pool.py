@@ -10,9 +10,9 @@ from typing import Any
 import solv
 
 from goldpress.errors import TrustError
-from goldpress.mirror import solvable
-from goldpress.mirror.modulemd import Stream, kept_streams
-from goldpress.mirror.primary import AvailablePackage
+from goldpress.mirror.metadata import solvable
+from goldpress.mirror.metadata.modulemd import Stream, kept_streams
+from goldpress.mirror.metadata.primary import AvailablePackage
 from goldpress.mirror.repository import RepositorySnapshot
 from goldpress.mirror.snapshot import Snapshot
 from goldpress.resolve.solvfile import SolvRepository, solv_repositories

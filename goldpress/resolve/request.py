@@ -10,8 +10,8 @@ from typing import Any
 from goldpress.definition import Definition
 from goldpress.document import nearest
 from goldpress.errors import ResolveError
+from goldpress.mirror.metadata.primary import AvailablePackage
 from goldpress.mirror.overrides import FILE, NONE, FastTrack, Overrides
-from goldpress.mirror.primary import AvailablePackage
 from goldpress.mirror.snapshot import Snapshot
 from goldpress.resolve.asking import Asking
 from goldpress.resolve.explain import reasons

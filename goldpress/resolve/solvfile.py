@@ -17,7 +17,7 @@ from pathlib import Path
 
 from goldpress.digest import digest_of
 from goldpress.host.limited import Limits, make_limited
-from goldpress.mirror import modulemd, solvable
+from goldpress.mirror.metadata import modulemd, solvable
 from goldpress.mirror.repository import RepositorySnapshot
 from goldpress.store import Store
 

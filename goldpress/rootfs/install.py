@@ -17,7 +17,7 @@ from goldpress.errors import BuildError
 from goldpress.host import trees
 from goldpress.host.confine import Confinement
 from goldpress.host.run import run
-from goldpress.mirror.trust import TrustedPackages
+from goldpress.mirror.trust.packages import TrustedPackages
 
 #: The rpm database lives on the read-only root, not on the writable /var: it tells what the
 #: image *is*. EL10 keeps it there too.

@@ -8,8 +8,8 @@ from goldpress.definition import Definition
 from goldpress.distribution import Distribution, distribution_ids, load_distribution
 from goldpress.errors import MissingError
 from goldpress.lock import Lock
-from goldpress.mirror.diff import diff_locks, diff_snapshots
-from goldpress.mirror.difference import Difference
+from goldpress.mirror.difference.change import Difference
+from goldpress.mirror.difference.compare import diff_locks, diff_snapshots
 from goldpress.mirror.gitlocks import committed
 from goldpress.mirror.names import find_snapshot
 from goldpress.mirror.snapshot import KIND, Snapshot, newest_snapshot, ref_name

@@ -16,10 +16,10 @@ from goldpress.errors import GoldpressError
 from goldpress.lock import Lock
 from goldpress.locking.make import bring_packages, keep_locked
 from goldpress.locking.places import Supply, supply
-from goldpress.mirror.fetch import Fetcher, fetching
 from goldpress.mirror.newest import newest_packages
 from goldpress.mirror.snapshot import KIND, Snapshot, ref_name, take_snapshot
-from goldpress.mirror.transfer import StoppedError
+from goldpress.mirror.transfer.download import StoppedError
+from goldpress.mirror.transfer.fetch import Fetcher, fetching
 from goldpress.store import Store
 from goldpress.upkeep.wanted import Wanted, wanted
 from goldpress.workspace import Workspace

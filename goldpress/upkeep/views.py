@@ -12,10 +12,10 @@ from goldpress.distribution import Distribution, Signers, load_distribution
 from goldpress.errors import MissingError
 from goldpress.locking.places import bring_signers, supply
 from goldpress.mirror.names import find_snapshot
-from goldpress.mirror.serve import serving
 from goldpress.mirror.snapshot import Snapshot
-from goldpress.mirror.trust import check_packages, judged
-from goldpress.mirror.view import View, make_view
+from goldpress.mirror.trust.packages import check_packages, judged
+from goldpress.mirror.views.serve import serving
+from goldpress.mirror.views.view import View, make_view
 from goldpress.workspace import Workspace
 
 

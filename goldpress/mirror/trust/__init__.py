@@ -1,0 +1,1 @@
+"""Owns trust: which keys may sign, and that a package is what was promised."""

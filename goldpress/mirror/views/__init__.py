@@ -1,0 +1,1 @@
+"""Owns views: snapshots as repositories that dnf can use, and serving them."""
