@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from goldpress.mirror.metadata.sealed import seal, unsealed
 MAX_MODULES_BYTES = 64 << 20
 #: What streams are kept as; part of the name of what is kept.
 FORMAT = "modules-1"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*:[A-Za-z0-9_][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,9 @@ def _stream(document: Mapping[str, Any]) -> Stream:
     if document["version"] != "2":
         raise ValueError(f"modulemd version {document['version']} is not known")
     data = document["data"]
+    name = f"{data['name']}:{data['stream']}"
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a module and its stream")
     requires: dict[str, tuple[str, ...]] = {}
     for dependency in data.get("dependencies") or []:
         for module, streams in (dependency.get("requires") or {}).items():
