@@ -13,7 +13,7 @@ from typing import Any
 from goldpress.digest import digest_of
 from goldpress.errors import DocumentError
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class ImageManifest:
     packages: str
     definition: str
     command_line: str
-    root_uuid: str
+    root_hash: str
     disk_sha256: str
     disk_bytes: int
     block_root: str

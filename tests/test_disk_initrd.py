@@ -1,18 +1,19 @@
 """The initrd: what dracut is told, and what it forgives and we do not."""
 
 from goldpress.definition import Initrd
-from goldpress.disk.initrd import dracut_argv, failures
+from goldpress.disk.initrd import REPART_DROP_IN, dracut_argv, failures
 
 
 def test_nothing_of_the_builder_gets_in() -> None:
     wanted = Initrd(add_drivers=("ena",), omit_modules=("shutdown",), add_modules=("dm",))
-    argv = dracut_argv("5.14", wanted, output="/mnt/initrd")
+    argv = dracut_argv("5.14", wanted, output="/mnt/initrd", order="/mnt/order")
     assert {"--no-hostonly", "--reproducible", "--no-hostonly-cmdline"} < set(argv)
     assert argv[argv.index("--conf") + 1] == "/dev/null"
     modules = argv[argv.index("--modules") + 1].split()
     assert "dm" in modules
     assert "shutdown" not in modules
     assert {"ena", "nvme"} < set(argv[argv.index("--drivers") + 1].split())
+    assert argv[argv.index("--include") + 1 :][:2] == ("/mnt/order", REPART_DROP_IN)
     assert argv[-3:] == ("--kver", "5.14", "/mnt/initrd")
 
 

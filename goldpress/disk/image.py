@@ -1,7 +1,7 @@
 """Owns the disk image: file systems, kernel image and partition table put together, and measured.
 
-The read-only root is found by a partition UUID derived from its own bytes: two golden volumes on
-one machine are told apart by content, never by a label they share.
+The read-only root is found by its dm-verity root hash, which follows from every byte of it: two
+golden volumes on one machine are told apart by content, never by a label they share.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from goldpress.disk import ext4
 from goldpress.disk.esp import make_esp
 from goldpress.disk.partitions import TYPES, Partition, disk_size, place, write_disk
 from goldpress.disk.uki import STUBS, build_uki
+from goldpress.disk.verity import make_tree
 from goldpress.errors import BuildError
 from goldpress.host.run import run
 from goldpress.host.trees import Entry, scan
@@ -40,7 +41,7 @@ class DiskImage:
     kernel: Path
     initrd: Path
     command_line: str
-    root_uuid: str
+    root_hash: str
     sha256: str
     block_root: str
     sizes: Mapping[str, int]
@@ -67,7 +68,9 @@ def build_disk(
     step.update("root file system")
     root_image = directory / "root.ext4"
     _make_root(tree, root_image, labels, epoch)
-    root_uuid = content_uuid(sha256_file(root_image))
+    step.update("hash tree")
+    tree_image = directory / "root.verity"
+    verity = make_tree(root_image, tree_image, sha256=sha256_file(root_image))
     step.update("/var file system")
     var_image = directory / "var.ext4"
     _make_var(
@@ -79,7 +82,7 @@ def build_disk(
         uuid=rootfs.var_uuid,
     )
     step.update("unified kernel image")
-    command_line = " ".join((f"root=PARTUUID={root_uuid}", "ro", *definition.kernel.command_line))
+    command_line = " ".join(verity.command_line(definition.kernel.command_line))
     uki = directory / "uki.efi"
     build_uki(
         stub,
@@ -92,18 +95,19 @@ def build_disk(
     esp = directory / "esp.img"
     make_esp(
         esp, uki, arch=definition.arch, size=definition.disk.esp_mib * MIB,
-        volume_id=root_uuid[:8], epoch=epoch,
+        volume_id=verity.root_hash[:8], epoch=epoch,
     )  # fmt: skip
     step.update("partitions")
     partitions = place(
         (
             ("esp", TYPES["esp"], content_uuid(sha256_file(esp)), esp),
-            ("root", TYPES[f"root.{definition.arch}"], root_uuid, root_image),
+            ("root", TYPES[f"root.{definition.arch}"], verity.data_uuid, root_image),
+            ("root-verity", TYPES[f"root-verity.{definition.arch}"], verity.hash_uuid, tree_image),
             ("var", TYPES["var"], rootfs.var_uuid, var_image),
         )
     )
     raw = directory / "disk.raw"
-    write_disk(raw, content_uuid(sha256_bytes(root_uuid.encode())), partitions)
+    write_disk(raw, content_uuid(sha256_bytes(verity.root_hash.encode())), partitions)
     step.update("digests")
     sha256, block_root = measure(raw)
     sizes = {part.name: part.size for part in partitions}
@@ -111,7 +115,7 @@ def build_disk(
     _remove(partitions, uki)
     return {
         "command_line": command_line,
-        "root_uuid": root_uuid,
+        "root_hash": verity.root_hash,
         "sha256": sha256,
         "block_root": block_root,
         "sizes": {**sizes, "disk": disk_size(partitions), "written": raw.stat().st_blocks * 512},
@@ -125,7 +129,7 @@ def read_disk(directory: Path, facts: Mapping[str, Any]) -> DiskImage:
         kernel=directory / "vmlinuz",
         initrd=directory / "initrd",
         command_line=facts["command_line"],
-        root_uuid=facts["root_uuid"],
+        root_hash=facts["root_hash"],
         sha256=facts["sha256"],
         block_root=facts["block_root"],
         sizes=facts["sizes"],

@@ -1,4 +1,4 @@
-"""Owns the partition table: GPT with an EFI system partition, the root, and /var last."""
+"""Owns the partition table: GPT with an EFI partition, the root, its hash tree, and /var last."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ TYPES = {
     "esp": "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
     "root.x86_64": "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709",
     "root.aarch64": "B921B045-1DF0-41C3-AF44-4C6F280D3FAE",
+    "root-verity.x86_64": "2C7357ED-EBD2-46D9-AEC1-23D437EC2BF5",
+    "root-verity.aarch64": "DF3300CE-D69F-4C92-978C-9BFB0F38D820",
     "var": "4D21B016-B534-45C2-A9FB-5C16E091FD2D",
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from goldpress.errors import CommandError
@@ -17,16 +19,35 @@ LINTERS: tuple[tuple[str, ...], ...] = (
     ("mypy", "verify"),  # apart: a suite has a conftest of its own, as tests/ has
     ("lint-imports", "--no-cache"),
 )
+#: How long a child that was interrupted may take to end what it began: machines, directories.
+CLEANUP_SECONDS = 60
+
+
+def _argv(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The command line of a program of this environment."""
+    return (os.fspath(Path(sys.executable).with_name(words[0])), *words[1:])
+
+
+def _environment() -> dict[str, str]:
+    """The caller's, with this environment's programs first."""
+    path = f"{Path(sys.executable).parent}:{CLEAN_ENVIRONMENT['PATH']}"
+    return {**os.environ, "PATH": path}
 
 
 def _through(project: Path, *words: str) -> None:
     """Run a program of this environment. Raises CommandError when it fails."""
-    program = Path(sys.executable).with_name(words[0])
-    path = f"{program.parent}:{CLEAN_ENVIRONMENT['PATH']}"
-    environment = {**os.environ, "PATH": path}
-    done = subprocess.run((program, *words[1:]), cwd=project, env=environment, check=False)
-    if done.returncode != 0:
-        raise CommandError(f"{' '.join(words)}: exit status {done.returncode}")
+    with subprocess.Popen(_argv(words), cwd=project, env=_environment()) as child:
+        try:
+            child.wait()
+        except KeyboardInterrupt:
+            # A person's Ctrl-C reached it too; `subprocess.run` would kill it in the midst.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(CLEANUP_SECONDS)
+            child.terminate()
+            child.wait()
+            raise
+    if child.returncode != 0:
+        raise CommandError(f"{' '.join(words)}: exit status {child.returncode}")
 
 
 def check(project: Path) -> None:
@@ -35,12 +56,43 @@ def check(project: Path) -> None:
         _through(project, *words)
 
 
-def bench(project: Path, name: str) -> None:
+def bench(project: Path, name: str, *words: str) -> None:
     """Run a benchmark of tests/bench. Raises CommandError."""
-    _through(project, "python", str(project / "tests" / "bench" / f"{name}.py"))
+    _through(project, "python", str(project / "tests" / "bench" / f"{name}.py"), *words)
 
 
 def run_tests(project: Path, *, markers: str, only: str) -> None:
     """The tests with these markers. Raises CommandError, also when none was collected."""
     words = ["pytest", "-m", markers]
     _through(project, *words, *(["-k", only] if only else []))
+
+
+def run_lanes(project: Path, *, shown: str, beside: str) -> None:
+    """The tests with the markers `shown`, and at the same time those with `beside`.
+
+    A machine without KVM keeps one core busy; the other tests have the second one. Their output
+    comes when both have ended. Raises CommandError when one of the two failed.
+    """
+    argv = _argv(("pytest", "-m", beside))
+    failed: list[str] = []
+    with tempfile.TemporaryFile() as output:
+        with subprocess.Popen(
+            argv,
+            cwd=project,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as other:
+            try:
+                _through(project, "pytest", "-m", shown)
+            except CommandError as error:
+                failed.append(error.message)
+        output.seek(0)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(output.read())
+        sys.stdout.flush()
+    if other.returncode != 0:
+        failed.append(f"pytest -m {beside}: exit status {other.returncode}")
+    if failed:
+        raise CommandError("; ".join(failed))

@@ -56,10 +56,12 @@ TOOLS = (
     _tool("debugfs", "e2fsprogs", "file systems: labels and times"),
     _tool("mkfs.vfat", "dosfstools", "file systems: the EFI partition"),
     _tool("mcopy", "mtools", "file systems: the EFI partition's file"),
+    _tool("veritysetup", "cryptsetup-bin", "hash tree of the read-only root"),
     _tool("sfdisk", "fdisk", "partition table"),
     _tool("objcopy", "binutils", "unified kernel image"),
     _tool("semodule", "policycoreutils", "SELinux policy of the sandbox"),
     _tool("semodule_expand", "semodule-utils", "SELinux policy of the sandbox"),
+    _tool("sesearch", "setools", "what a compiled SELinux policy allows"),
     _tool("apt-get", "apt", "sandbox: Debian packages"),
     _tool("dpkg-deb", "dpkg", "sandbox: Debian packages"),
     _tool("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring",
@@ -86,7 +88,10 @@ BENCH_TOOLS = (
 #: Packages whose version shapes bytes, by stage; part of a stage's key.
 INSTALLERS = ("rpm", "librpm9", "dnf", "libdnf2", "libsolv1", "createrepo-c", "bubblewrap")
 LABELLERS = ("libselinux1", "bubblewrap")
-DISK_MAKERS = ("e2fsprogs", "mtools", "dosfstools", "fdisk", "binutils", "libselinux1")
+#: What the offline checks ask on the host.
+JUDGES = ("setools", "bubblewrap")
+DISK_MAKERS = ("e2fsprogs", "mtools", "dosfstools", "fdisk", "binutils", "libselinux1",
+               "cryptsetup-bin", "libcryptsetup12")  # fmt: skip
 
 
 def versions(packages: Iterable[str]) -> str:

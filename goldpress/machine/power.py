@@ -1,0 +1,89 @@
+"""Owns a second start of the same machine: off by its own hand, and on with the disk it left.
+
+What is wrong with a first boot often shows at the second only: a unit that meets its own leftovers,
+an identity that was not kept, a denial during the shutdown.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from goldpress.errors import DocumentError, MachineError
+from goldpress.host.run import run
+from goldpress.machine import address, console, process, qemu, record, ssh
+from goldpress.machine.record import Machine
+
+OFF_SECONDS = 120
+POLL_SECONDS = 0.25
+
+
+def off_command() -> tuple[str, ...]:
+    """What the machine is told; it returns before the machine ends."""
+    return ("sudo", "-n", "systemctl", "poweroff", "--no-block")
+
+
+def earlier_console(directory: Path, number: int) -> Path:
+    """Where the console of boot `number` (1, 2, ...) is kept once the next one has begun."""
+    return directory / f"console.{number}.log"
+
+
+def shut_down(machine: Machine, *, timeout: float = OFF_SECONDS) -> float:
+    """Let the machine power itself off; returns the seconds that it took.
+
+    Its overlay stays, so `start_again` goes on where it ended. Raises CommandError when it refuses
+    to, MachineError when it has not ended within `timeout` seconds.
+    """
+    asked = time.monotonic()
+    ssh.execute(machine, *off_command())
+    run(ssh.close_master_argv(machine), check=False, timeout=10, what="closing ssh")
+    while process.is_running(machine.process):
+        if time.monotonic() - asked > timeout:
+            shown = console.Console(path=machine.console)
+            shown.update()
+            raise MachineError(
+                f"the machine at {machine.address} does not power off within {timeout:g} s",
+                hint=console.report(shown),
+            )
+        time.sleep(POLL_SECONDS)
+    return time.monotonic() - asked
+
+
+def command_line(directory: Path) -> Sequence[str]:
+    """The QEMU command line that `qemu.boot` noted. Raises DocumentError when it is not there."""
+    path = directory / qemu.COMMAND
+    try:
+        words = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DocumentError(f"{path}: not a noted QEMU command line: {error}") from error
+    return [str(word) for word in words]
+
+
+def start_again(machine: Machine) -> Machine:
+    """Start the same machine (uuid, address, keys, firmware variables) on the disk that it left.
+
+    Raises MachineError when it still runs, was halted (its disk is gone) or does not start.
+    """
+    directory = machine.directory
+    if process.is_running(machine.process):
+        raise MachineError(f"the machine at {machine.address} still runs: shut it down first")
+    if not (directory / qemu.OVERLAY).exists():
+        raise MachineError(
+            f"{directory} has no disk any more", hint="a halted machine cannot be started again"
+        )
+    number = 1 + sum(1 for _ in directory.glob("console.*.log"))
+    machine.console.rename(earlier_console(directory, number))
+    argv = command_line(directory)
+    try:
+        with address.allocation_lock():
+            started = time.time()
+            pid = qemu.launch(argv, directory=directory)
+        again = replace(machine, process=process.identify(pid), started=started)
+        record.save(again)
+    except BaseException:
+        qemu.abandon(directory)
+        raise
+    return again
