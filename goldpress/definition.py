@@ -5,7 +5,6 @@ A definition is what people want; the lock beside it is what they get.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,21 +12,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, PrivateAttr
 
-from goldpress.document import Part, parse, read_yaml, shown
+from goldpress.application import App, Machine, Pool, PoolName, contradictions
+from goldpress.document import Part, matching, once, parse, read_yaml, shown
 from goldpress.errors import DocumentError
 
 Arch = Literal["x86_64", "aarch64"]
 
 
-def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
-    twice = [value for value, count in Counter(values).items() if count > 1]
-    if twice:
-        raise ValueError(f"{twice[0]!r} is listed twice")
-    return values
-
-
 def _in_order(values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted(_unique(values)))
+    return tuple(sorted(once(values)))
 
 
 def _some(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -47,37 +40,26 @@ def _parameter(value: Any) -> str | int | bool:
     raise ValueError("expected text, a whole number, or true or false")
 
 
-def _text(pattern: str, what: str) -> AfterValidator:
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise ValueError(f"{value!r} is not {what}")
-        return value
-
-    return AfterValidator(check)
-
-
-Name = Annotated[str, _text(r"[a-z0-9][a-z0-9.-]*", "a name (small letters, digits, . and -)")]
+Name = Annotated[str, matching(r"[a-z0-9][a-z0-9.-]*", "a name (small letters, digits, . and -)")]
 PackageName = Annotated[
-    str, _text(r"[A-Za-z0-9_][A-Za-z0-9._+-]*", "a package name (no version, path or pattern)")
+    str, matching(r"[A-Za-z0-9_][A-Za-z0-9._+-]*", "a package name (no version, path or pattern)")
 ]
 PackagePattern = Annotated[
-    str, _text(r"[A-Za-z0-9_*][A-Za-z0-9._+*-]*", "a package name, or a pattern with *")
+    str, matching(r"[A-Za-z0-9_*][A-Za-z0-9._+*-]*", "a package name, or a pattern with *")
 ]
 Unit = Annotated[
     str,
-    _text(
+    matching(
         r"[A-Za-z0-9:_.@\\-]+\.(?:service|socket|timer|target|path|mount|automount|swap|slice)",
         "a unit name with its suffix, such as nginx.service",
     ),
 ]
-Word = Annotated[str, _text(r"\S+", "one word without spaces")]
+Word = Annotated[str, matching(r"\S+", "one word without spaces")]
 #: A module's stream, always text: `nodejs: 18` is a number in YAML only.
 Stream = Annotated[Word, BeforeValidator(_stream)]
-Identifier = Annotated[str, _text(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _")]
+Identifier = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and _")]
 Units = Annotated[tuple[Unit, ...], AfterValidator(_in_order)]
-Words = Annotated[tuple[Word, ...], AfterValidator(_unique)]
+Words = Annotated[tuple[Word, ...], AfterValidator(once)]
 Parameter = Annotated[str | int | bool, PlainValidator(_parameter)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -91,9 +73,10 @@ class Services(Part):
 
 
 class SELinux(Part):
-    """Booleans that differ from the policy's own defaults."""
+    """Booleans that differ from the policy's own defaults, and modules that it is to be without."""
 
     booleans: dict[Identifier, bool] = Field(default_factory=dict)
+    disabled: Annotated[tuple[Identifier, ...], AfterValidator(_in_order)] = ()
 
 
 class Initrd(Part):
@@ -150,6 +133,9 @@ class Definition(Part):
     services: Services = Services()
     parameters: dict[Identifier, Parameter] = Field(default_factory=dict)
     selinux: SELinux = SELinux()
+    machine: Machine | None = None
+    apps: dict[PoolName, App] = Field(default_factory=dict)
+    pools: dict[PoolName, Pool] = Field(default_factory=dict)
     kernel: Kernel = Kernel()
     disk: Disk
     verify: Verify
@@ -168,8 +154,14 @@ class Definition(Part):
 
     @property
     def selinux_modules(self) -> tuple[Path, ...]:
-        """The CIL policy modules of the image, in the order of their names."""
-        return tuple(sorted((self.directory / "selinux").glob("*.cil")))
+        """The CIL policy modules of the image and their templates, in the order of their names."""
+        folder = self.directory / "selinux"
+        return tuple(sorted([*folder.glob("*.cil"), *folder.glob("*.cil.j2")]))
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """Every unit that the image starts: those it names, and one for each pool."""
+        return (*self.services.enable, *(pool_unit(name) for name in self.pools))
 
     def lock_path(self, distribution_id: str) -> Path:
         """Where the lock for a distribution is committed."""
@@ -185,6 +177,11 @@ class Definition(Part):
             "weak_dependencies": self.weak_dependencies,
             "with": list(self.extra),
         }
+
+
+def pool_unit(name: str) -> str:
+    """The unit of a pool."""
+    return f"goldpress-php-{name}.service"
 
 
 def load_definition(directory: Path) -> Definition:
@@ -214,6 +211,11 @@ def _contradictions(definition: Definition, directory: Path) -> Iterable[str]:
     counts = Counter([*services.enable, *services.disable, *services.mask])
     for unit in sorted(unit for unit, count in counts.items() if count > 1):
         yield f"services: {unit!r} is in more than one of enable, disable and mask"
+    yield from contradictions(
+        definition.apps, definition.pools, definition.machine, definition.packages
+    )
+    for word in sorted({"pool", "pools", "machine"} & {*definition.parameters}):
+        yield f"parameters.{word}: templates know this name already"
     listen = Counter((row.protocol, row.port, row.address) for row in definition.verify.listen)
     for (protocol, port, _), count in listen.items():
         if count > 1:

@@ -37,6 +37,7 @@ parameters:
   answer: yes
 selinux:
   booleans: {httpd_can_network_connect: false}
+  disabled: [tftp, games]
 kernel:
   command_line: [panic=30, "console=ttyS0,115200"]
   initrd: {add_drivers: [nvme], omit_modules: [plymouth], add_modules: [systemd]}
@@ -81,6 +82,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert definition.services.enable == ("nginx.service", "sshd.service")
     assert definition.services.mask == ("sshd-keygen@.service",)
     assert definition.selinux.booleans == {"httpd_can_network_connect": False}
+    assert definition.selinux.disabled == ("games", "tftp")
     assert definition.kernel.command_line == ("panic=30", "console=ttyS0,115200")
     assert definition.kernel.initrd.omit_modules == ("plymouth",)
     assert definition.disk.var_mib == 512

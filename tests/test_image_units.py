@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-from centos import packages_of
+from centos import Metadata
+from closures import Closure
 from pressing import PROJECT
-from rpms import distribution
 
 from goldpress.definition import Definition, load_definition
 from goldpress.document import read_yaml
-from goldpress.errors import ResolveError
-from goldpress.mirror.snapshot import Snapshot, take_snapshot
-from goldpress.resolve import resolve
-from goldpress.store import Store
 
-FILELISTS = "{http://linux.duke.edu/metadata/filelists}"
 STATES = ("kept", "masked", "disabled", "replaced")
-#: They need a newer BaseOS than the one whose dependencies are at hand: looked at by themselves.
-APART = ("systemd-boot-unsigned",)
-#: Packages that the others need in that newer BaseOS, as its file lists and kernels show.
-NEWER = ("kernel-modules-core",)
 UNIT = re.compile(
     r"/usr/lib/systemd/(system|user)/"
     r"([^/]+\.(?:service|socket|timer|target|path|mount|automount|swap|slice))"
@@ -90,7 +80,8 @@ def test_the_table_and_the_image_agree(census: Census, web: Definition) -> None:
     services = web.services
     assert census.in_state("masked") == set(services.mask)
     assert census.in_state("disabled") == set(services.disable)
-    own = {path.name for path in (web.files / "usr/lib/systemd/system").iterdir()}
+    places = ("usr/lib/systemd/system", "etc/systemd/system")
+    own = {path.name for place in places for path in (web.files / place).iterdir()}
     assert set(services.enable) - own <= census.in_state("kept")
     assert set(census.presets) <= units
 
@@ -133,63 +124,22 @@ def test_what_counts_as_a_unit() -> None:
 # ---- real metadata ----
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(root=tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def real(store: Store, real_metadata: Path) -> Snapshot:
-    sources = {
-        "baseos": real_metadata / "BaseOS-2022-02-07",
-        "appstream": real_metadata / "AppStream-2025-01-13",
-    }
-    described = distribution(*sources, id="centos-stream-9")
-    return take_snapshot(store, described, "x86_64", sources)
-
-
-@pytest.fixture(scope="module")
-def needed(
-    store: Store, real: Snapshot, web: Definition, tmp_path_factory: pytest.TempPathFactory
-) -> set[str]:
-    """The names of all packages of the image, as far as the metadata at hand can tell."""
-    cache = tmp_path_factory.mktemp("cache")
-
-    def closure(packages: Iterable[str]) -> set[str]:
-        asked = web.model_copy(update={"packages": tuple(packages)})
-        return {p.name for p in resolve(store, [real], asked, cache=cache).packages}
-
-    with pytest.raises(ResolveError, match="systemd-boot-unsigned"):
-        closure(web.packages)  # the day that this resolves, APART has to go
-    together = closure(name for name in web.packages if name not in APART)
-    return together.union(NEWER, *(closure([name]) for name in APART))
-
-
 @pytest.mark.metadata
-def test_every_unit_of_baseos_is_listed(
-    census: Census, needed: set[str], real_metadata: Path
-) -> None:
-    (file,) = (real_metadata / "BaseOS-2025-filelists").glob("*-filelists.xml.gz")
+def test_every_unit_of_baseos_is_listed(census: Census, closure: Closure) -> None:
     found: dict[str, set[str]] = {}
-    seen: set[str] = set()
-    for package in packages_of(file):
-        name = package.attrib["name"]
-        if name in needed and package.attrib["arch"] in {"x86_64", "noarch"}:
-            seen.add(name)
-            for path in package.iter(f"{FILELISTS}file"):
-                unit = None if path.get("type") == "dir" else listed_as(path.text or "")
-                if unit:
-                    found.setdefault(name, set()).add(unit)
-    assert set(NEWER) <= seen
+    for path, (package, kind) in closure.paths.items():
+        unit = None if kind == "dir" else listed_as(path)
+        if unit:
+            found.setdefault(package, set()).add(unit)
     assert differences(census.baseos, found) == set()
 
 
 @pytest.mark.metadata
 def test_the_units_of_appstream_are_of_packages_of_the_image(
-    census: Census, needed: set[str], metadata: Any
+    census: Census, closure: Closure, metadata: Metadata
 ) -> None:
     # Its file lists are not at hand; its packages' programs are.
-    assert census.appstream.keys() <= needed
+    assert census.appstream.keys() <= closure.names
     programs = {"nginx": "/usr/sbin/nginx", "php-fpm": "/usr/sbin/php-fpm"}
     assert programs.keys() == census.appstream.keys()
     assert all(program in metadata.owners for program in programs.values())

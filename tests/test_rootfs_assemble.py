@@ -4,13 +4,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from suites import web_controls
 
 from goldpress.definition import Services
 from goldpress.errors import BuildError
-from goldpress.host.trees import Entry
+from goldpress.host.trees import Entry, apply
 from goldpress.rootfs import assemble
 from goldpress.rootfs.labels import look_up
-from goldpress.rootfs.policy import booleans_local, semodule_argv
 
 
 def entry(path: str, mode: int, size: int = 0) -> Entry:
@@ -40,26 +40,53 @@ def test_preset_enables_these_and_nothing_else() -> None:
 
 def test_fstab_names_var_by_its_content_and_never_the_root() -> None:
     rows = [r.split() for r in assemble.fstab("0-1").splitlines() if not r.startswith("#")]
-    assert [row[1] for row in rows] == ["/var", "/tmp"]
+    assert [row[1] for row in rows] == ["/var", "/tmp", "/dev/shm"]
     assert rows[0][0] == "PARTUUID=0-1"
-    assert {"noexec", "nosuid", "nodev"} < set(rows[1][3].split(","))
+    assert "x-systemd.growfs" in rows[0][3].split(",")
+    for row in rows[1:]:
+        assert {"noexec", "nosuid", "nodev"} < set(row[3].split(","))
 
 
 @pytest.mark.parametrize(
-    ("bad", "message"),
+    ("bad", "control"),
     [
-        (entry("/etc/ssh/ssh_host_ed25519_key", 0o100600), "a baked ssh key"),
-        (entry("/home/x/.ssh/authorized_keys", 0o100600), "a baked ssh key"),
-        (entry("/etc/machine-id", 0o100444, 33), "/etc/machine-id is not empty"),
-        (entry("/srv/www/a", 0o100666), r"writable by everybody \(mode 666\)"),
-        (entry("/srv/www", 0o040777), r"writable by everybody \(mode 777\)"),
+        (entry("/etc/ssh/ssh_host_ed25519_key", 0o100600), "identity-no-baked-host-key"),
+        (entry("/home/x/.ssh/authorized_keys", 0o100600), "identity-no-baked-login-key"),
+        (entry("/etc/machine-id", 0o100444, 33), "identity-machine-id-baked-empty"),
+        (entry("/srv/www/a", 0o100666), "os-world-writable-files"),
+        (entry("/srv/www", 0o040777), "os-world-writable-files"),
     ],
 )
-def test_hygiene_refuses(bad: Entry, message: str) -> None:
+def test_hygiene_refuses(bad: Entry, control: str) -> None:
     fine = [entry("/tmp", 0o041777), entry("/etc/machine-id", 0o100444), entry("/l", 0o120777)]
     assemble.check_hygiene(fine)
-    with pytest.raises(BuildError, match=message):
+    with pytest.raises(BuildError) as caught:
         assemble.check_hygiene([*fine, bad])
+    mode = f"{bad.mode & 0o7777:o}"
+    assert caught.value.message == f"{control}: {bad.path} (mode {mode}, {bad.size} bytes)"
+    assert caught.value.hint == f"what to do: {assemble.HYGIENE[control]}"
+
+
+def test_hygiene_removes_what_no_image_may_have_and_leaves_the_folders(tmp_path: Path) -> None:
+    left = (
+        "etc/yum.repos.d/centos.repo", "etc/ssh/ssh_host_rsa_key", "etc/shadow-",
+        "root/.bash_history", "var/log/dnf.log", "var/log/nginx/access.log",
+        "var/cache/ldconfig/aux-cache",
+    )  # fmt: skip
+    kept = ("etc/yum.conf", "etc/ssh/sshd_config", "etc/shadow", "root/.bashrc", "var/lib/x")
+    for name in (*left, *kept):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    apply(tmp_path, assemble.plan_hygiene(tmp_path))
+    assert [name for name in left if (tmp_path / name).exists()] == []
+    assert [name for name in kept if not (tmp_path / name).exists()] == []
+    assert (tmp_path / "etc/yum.repos.d").is_dir()
+    assert (tmp_path / "etc/machine-id").read_bytes() == b""
+
+
+def test_hygiene_names_controls_that_there_are() -> None:
+    assert set(assemble.HYGIENE) < set(web_controls().controls)
 
 
 def test_the_rpm_database_is_left_without_a_log_beside_it(tmp_path: Path) -> None:
@@ -78,14 +105,6 @@ def test_the_rpm_database_is_left_without_a_log_beside_it(tmp_path: Path) -> Non
 def test_no_rpm_database_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="no rpm database"):
         assemble.settle_database(tmp_path)
-
-
-def test_policy_is_compiled_without_loading_it() -> None:
-    assert semodule_argv(["/m/a.cil"]) == (
-        "semodule", "-N", "-s", "targeted", "-X", "400", "-i", "/m/a.cil",
-    )  # fmt: skip
-    assert semodule_argv([])[-1] == "-B"
-    assert booleans_local({"b": False, "a": True}) == "a=1\nb=0\n"
 
 
 def test_labels_come_from_the_images_contexts(tmp_path: Path) -> None:

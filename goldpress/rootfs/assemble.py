@@ -20,21 +20,38 @@ from goldpress.host.confine import Confinement, in_namespace
 from goldpress.host.trees import Change, write
 from goldpress.lock import Lock
 from goldpress.rootfs import labels
+from goldpress.rootfs.code import plan_code
 from goldpress.rootfs.install import RPM_DATABASE
-from goldpress.rootfs.overlay import plan_overlay
+from goldpress.rootfs.overlay import plan_overlay, template_names
 from goldpress.rootfs.policy import POLICY_TYPE
+from goldpress.rootfs.pools import plan_pools
+from goldpress.rootfs.programs import check_programs
+
+#: repart.d(5): the partition of this type, the last, takes what the disk has beyond the image's
+#: size. It is matched by its type and keeps its UUID and its content.
+GROWTH = ("/usr/lib/repart.d/50-var.conf", "[Partition]\nType=var\n")
 
 PRESET = "/usr/lib/systemd/system-preset/00-goldpress.preset"
 
-#: What package scripts and our own steps leave that would be a secret, an identity, a log or a
-#: cache when baked into an image. Patterns as pathlib's, relative to the tree.
+#: What packages, their scripts and our own steps leave that would be a secret, an identity, a log,
+#: a cache, or an invitation to patch when baked into an image. Patterns as pathlib's, relative to
+#: the tree; controls.yaml declares what of it packages own.
 RESIDUE = (
-    "etc/ssh/ssh_host_*", "etc/*-", "etc/.pwd.lock", "etc/.updated", "var/.updated",
+    "etc/ssh/ssh_host_*", "etc/*-", "etc/audit/audit.rules.prev", "etc/.pwd.lock",
+    "etc/.updated", "var/.updated", "etc/yum.repos.d/*",
     "root/.*_history", "boot/*", "tmp/*", "tmp/.*", "run/*", "var/tmp/*", "var/cache/*",
     "var/lib/dnf",
     "var/lib/systemd/random-seed", "var/lib/systemd/credential.secret", "var/lib/NetworkManager/*",
     "var/lib/dhclient/*", "var/lib/rpm-state", "var/lib/rpm", "var/spool/mail/*",
 )  # fmt: skip
+
+#: The controls that are looked at before labelling, whatever the suite looks at: what to do.
+HYGIENE = {
+    "identity-no-baked-host-key": "remove it: the key would be the same on every machine",
+    "identity-no-baked-login-key": "remove it: whoever has the key could log in to every machine",
+    "identity-machine-id-baked-empty": "let it be empty: the id would be the same on every machine",
+    "os-world-writable-files": "take the mode bit away where it comes from",
+}
 
 
 def assemble(
@@ -48,9 +65,14 @@ def assemble(
         in_namespace(("cp", "-a", policy / source, tree / target))
     trees.apply(
         tree,
-        [*plan_image(definition, lock), *plan_overlay(definition.files, definition.parameters)],
+        [
+            *plan_image(definition, lock),
+            *plan_overlay(definition.files, template_names(definition), plan_pools(definition)),
+            *plan_code(definition),
+        ],
     )
     _run_inside(tree, definition, lock)
+    check_programs(tree, definition)
     settle_database(tree / RPM_DATABASE.lstrip("/"))
     trees.apply(tree, plan_hygiene(tree))
     trees.clamp(tree, lock.source_date_epoch)
@@ -73,11 +95,16 @@ def assemble(
 
 
 def fstab(var_uuid: str) -> str:
-    """File systems to mount: /var by the UUID that its content gave it, and /tmp in memory."""
+    """File systems to mount: /var by the UUID that its content gave it, and /tmp in memory.
+
+    systemd-repart has grown the partition to the end of the disk by then (see `GROWTH`), in the
+    initrd; `x-systemd.growfs` lets the file system follow, at each start and in no time.
+    """
     return (
         "# The root is named, and kept read-only, by the kernel command line.\n"
-        f"PARTUUID={var_uuid} /var ext4 rw,nodev,nosuid 0 0\n"
+        f"PARTUUID={var_uuid} /var ext4 rw,nodev,nosuid,x-systemd.growfs 0 0\n"
         "tmpfs /tmp tmpfs mode=1777,nodev,nosuid,noexec,size=25% 0 0\n"
+        "tmpfs /dev/shm tmpfs mode=1777,nodev,nosuid,noexec 0 0\n"
     )
 
 
@@ -91,7 +118,8 @@ def plan_image(definition: Definition, lock: Lock) -> tuple[Change, ...]:
     return (
         write("/usr/lib/goldpress/image.json", canonical_json(about) + b"\n"),
         write("/etc/rpm/macros.goldpress", f"%_dbpath {RPM_DATABASE}\n".encode()),
-        write(PRESET, preset(definition.services.enable).encode()),
+        write(GROWTH[0], GROWTH[1].encode()),
+        write(PRESET, preset(definition.enabled).encode()),
         Change(kind="link", path="/etc/mtab", target="../proc/self/mounts"),
     )
 
@@ -109,7 +137,7 @@ def _run_inside(tree: Path, definition: Definition, lock: Lock) -> None:
     done = inside.run(
         ("systemctl", "preset-all"), env=env, merge=True, what="enable the services by preset"
     )
-    _check_units(tree, definition.services.enable, done.text)
+    _check_units(tree, definition.enabled, done.text)
     for words in off_argvs(tree, definition.services):
         inside.run(words, env=env, what=f"{words[1]} services")
     if (tree / "usr/sbin/augenrules").exists():
@@ -178,13 +206,25 @@ def plan_hygiene(tree: Path) -> tuple[Change, ...]:
 
 
 def check_hygiene(entries: Iterable[trees.Entry]) -> None:
-    """Raises BuildError for what must never be in an image."""
+    """Raises BuildError for what must never be in an image, with the control that it breaks."""
     for entry in entries:
-        name = entry.path.rpartition("/")[2]
-        if name.startswith("ssh_host_") or name == "authorized_keys":
-            raise BuildError(f"{entry.path}: a baked ssh key would be the same on every machine")
-        if entry.path == "/etc/machine-id" and entry.size:
-            raise BuildError("/etc/machine-id is not empty: every machine would have the same")
-        world_writable = entry.mode & 0o002 and not entry.mode & 0o1000
-        if world_writable and (entry.is_file or entry.is_directory):
-            raise BuildError(f"{entry.path}: writable by everybody (mode {entry.mode & 0o7777:o})")
+        if control := broken_control(entry):
+            raise BuildError(
+                f"{control}: {entry.path} (mode {entry.mode & 0o7777:o}, {entry.size} bytes)",
+                hint=f"what to do: {HYGIENE[control]}",
+            )
+
+
+def broken_control(entry: trees.Entry) -> str | None:
+    """The control that a file breaks by being there."""
+    name = entry.path.rpartition("/")[2]
+    world_writable = entry.mode & 0o002 and not entry.mode & 0o1000
+    if name.startswith("ssh_host_"):
+        return "identity-no-baked-host-key"
+    if name == "authorized_keys":
+        return "identity-no-baked-login-key"
+    if entry.path == "/etc/machine-id" and entry.size:
+        return "identity-machine-id-baked-empty"
+    if world_writable and (entry.is_file or entry.is_directory):
+        return "os-world-writable-files"
+    return None

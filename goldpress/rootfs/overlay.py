@@ -2,21 +2,26 @@
 
 The path below ``files/`` is the path in the image; a name that ends in ``.j2`` is rendered with
 Jinja2 and loses the ending. Owner is root, modes are 0755 or 0644 by git's executable bit;
-image.yaml's `parameters` are what templates may use, and an undefined one is an error.
+image.yaml's `parameters` are what templates may use, and an undefined one is an error. Beside
+them `pools` and `machine` are known, and a file whose path has ``@pool@`` in it is there once for
+each pool, which it knows as `pool`; where it renders to nothing, it is not there.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 
+from goldpress.definition import Definition
 from goldpress.errors import BuildError
 from goldpress.host.trees import Change, write
+from goldpress.rootfs.pools import BuiltPool, plan_pools
 
 TEMPLATE_SUFFIX = ".j2"
+POOL_MARK = "@pool@"
 
 #: Folders whose readers refuse, or ignore, a file that others can read.
 PRIVATE_FOLDERS = {"/etc/sudoers.d/": 0o440, "/etc/NetworkManager/system-connections/": 0o600}
@@ -53,19 +58,49 @@ def _template_line(error: BaseException, filename: str) -> int:
     return line
 
 
-def plan_overlay(files: Path, parameters: Mapping[str, object]) -> tuple[Change, ...]:
+def template_names(definition: Definition) -> dict[str, object]:
+    """What templates of an image may use. Raises BuildError when its pools have no room."""
+    return {
+        **definition.parameters,
+        "machine": definition.machine,
+        "pools": plan_pools(definition),
+    }
+
+
+def expand(
+    path: str, given: Mapping[str, object], pools: Sequence[BuiltPool]
+) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """A path of the overlay as it is in the image, with what its template knows: once a pool."""
+    if POOL_MARK not in path:
+        yield path, given
+        return
+    for pool in pools:
+        yield path.replace(POOL_MARK, pool.name), {**given, "pool": pool}
+
+
+def plan_overlay(
+    files: Path, given: Mapping[str, object], pools: Sequence[BuiltPool] = ()
+) -> tuple[Change, ...]:
     """The changes that put every file of the overlay in place, sorted by path."""
     changes: list[Change] = []
     for path in sorted(p for p in files.rglob("*") if p.is_symlink() or p.is_file()):
-        inside = f"/{path.relative_to(files).as_posix()}"
-        if path.is_symlink():
-            changes.append(Change(kind="link", path=inside, target=os.fspath(path.readlink())))
-            continue
-        mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-        if inside.endswith(TEMPLATE_SUFFIX):
-            data, inside = render(path, parameters), inside.removesuffix(TEMPLATE_SUFFIX)
-        else:
-            data = path.read_bytes()
-        private = (m for folder, m in PRIVATE_FOLDERS.items() if inside.startswith(folder))
-        changes.append(write(inside, data, mode=next(private, mode)))
-    return tuple(changes)
+        for inside, known in expand(f"/{path.relative_to(files).as_posix()}", given, pools):
+            change = _change(path, inside, known)
+            if change.content or "pool" not in known or change.kind == "link":
+                changes.append(change)
+    return tuple(sorted(changes, key=lambda change: change.path))
+
+
+def _change(path: Path, inside: str, known: Mapping[str, object]) -> Change:
+    if path.is_symlink():
+        target = os.fspath(path.readlink())
+        if isinstance(pool := known.get("pool"), BuiltPool):
+            target = target.replace(POOL_MARK, pool.name)
+        return Change(kind="link", path=inside, target=target)
+    mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+    if inside.endswith(TEMPLATE_SUFFIX):
+        data, inside = render(path, known), inside.removesuffix(TEMPLATE_SUFFIX)
+    else:
+        data = path.read_bytes()
+    private = (m for folder, m in PRIVATE_FOLDERS.items() if inside.startswith(folder))
+    return write(inside, data, mode=next(private, mode))
