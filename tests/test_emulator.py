@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess  # noqa: TID251 - the cloud is a process of its own
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import urllib3
 from emulated import PROJECT, Emulator
+from moto.core.serialize import AttributePicker
+from moto.ebs.responses import EBSResponse
+from moto.ec2.models.instances import InstanceBackend
+from moto.ec2.models.launch_templates import LaunchTemplate
+from moto.ec2.responses import EC2Response
+from moto.ec2.responses.amis import AmisResponse
 from moto.s3.responses import S3Response
+from moto.ssm.responses import SimpleSystemManagerResponse
 
 from goldpress.emulator import s3, server
+from goldpress.emulator.amis import extend_amis
+from goldpress.emulator.answers import extend_answers
+from goldpress.emulator.ebs import extend_ebs
+from goldpress.emulator.instances import extend_instances
+from goldpress.emulator.parameters import extend_parameters
+from goldpress.emulator.templates import extend_templates
 
 
 def started(*options: str) -> subprocess.Popen[str]:
@@ -52,7 +67,37 @@ def test_it_ends_with_its_parent() -> None:
 def test_another_series_of_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "SERIES", "4.1.")
     with pytest.raises(RuntimeError, match=r"moto 5\.2\.\d+: the emulator extends moto 4\.1\.x"):
-        server.make(0)
+        server.extend()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "extend"),
+    [
+        (AttributePicker, "__call__", extend_answers),
+        (EBSResponse, "put_snapshot_block", extend_ebs),
+        (AmisResponse, "register_image", extend_amis),
+        (InstanceBackend, "run_instances", extend_instances),
+        (LaunchTemplate, "create_version", extend_templates),
+        (SimpleSystemManagerResponse, "put_parameter", extend_parameters),
+    ],
+)
+def test_another_shape_of_a_service_is_refused(
+    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, extend: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(owner, name, lambda _one, _two: None)
+    with pytest.raises(RuntimeError, match=rf"moto's {owner.__name__}\.{name} has changed"):
+        extend()
+
+
+def test_an_action_that_moto_has_by_now_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EC2Response, "enable_image_deprecation", lambda _self: None, raising=False)
+    with pytest.raises(RuntimeError, match=r"moto has EC2Response\.enable_image_deprecation now"):
+        extend_amis()
+
+
+def test_a_daemon_needs_a_directory() -> None:
+    with started("--daemon") as process:
+        assert process.wait(30) == 2
 
 
 def test_another_shape_of_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,10 +128,10 @@ def test_an_unconditional_put_over_a_version_that_changed(emulator: Emulator) ->
 
 
 def test_nothing_of_goldpress_imports_it() -> None:
+    imports = re.compile(r"^\s*(from|import) goldpress\.emulator", re.MULTILINE)
     found = [
         path
         for path in (PROJECT / "goldpress").rglob("*.py")
-        if "goldpress.emulator" in path.read_text()
-        and path.parent != Path(PROJECT / "goldpress/emulator")
+        if imports.search(path.read_text()) and path.parent != Path(PROJECT / "goldpress/emulator")
     ]
     assert found == []

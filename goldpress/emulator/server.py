@@ -6,11 +6,17 @@ import argparse
 import contextlib
 import importlib.metadata
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
+
+# Before moto: an account without the thousands of AMIs that moto invents for each region.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -19,10 +25,20 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from goldpress.emulator import daemon
+from goldpress.emulator.amis import extend_amis
+from goldpress.emulator.answers import extend_answers
+from goldpress.emulator.control import Control
+from goldpress.emulator.described import extend_described
+from goldpress.emulator.ebs import extend_ebs
 from goldpress.emulator.faults import Faults
+from goldpress.emulator.instances import end_machines, extend_instances, machine_list
+from goldpress.emulator.parameters import extend_parameters
 from goldpress.emulator.s3 import extend_s3
+from goldpress.emulator.templates import extend_templates
+from goldpress.emulator.world import World, enter
 
-#: Its methods are replaced one by one (see `s3`): only these versions have them as expected.
+#: Its methods are replaced one by one (see `patches`): only these versions have them as expected.
 SERIES = "5.2."
 ADDRESS = "127.0.0.1"
 
@@ -35,11 +51,25 @@ def checked_moto() -> str:
     return version
 
 
-def make(port: int) -> BaseWSGIServer:
-    """A server on this port (0: one that is free), listening already."""
+def extend() -> None:
+    """Fill moto's gaps. Raises RuntimeError when moto is not as it was."""
     checked_moto()
+    extend_answers()
     extend_s3()
-    application = Faults(application=DomainDispatcherApplication(create_backend_app))
+    extend_ebs()
+    extend_amis()
+    extend_described()
+    extend_templates()
+    extend_instances()
+    extend_parameters()
+
+
+def make(port: int, world: World) -> BaseWSGIServer:
+    """A server of this cloud on this port (0: one that is free), listening already."""
+    extend()
+    enter(world)
+    cloud = DomainDispatcherApplication(create_backend_app)
+    application = Faults(application=Control(application=cloud, world=world, machines=machine_list))
     return make_server(
         ADDRESS, port, application, threaded=True, request_handler=MotoRequestHandler
     )
@@ -47,21 +77,49 @@ def make(port: int) -> BaseWSGIServer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or Ctrl-C; the first line on stdout is the URL."""
-    parser = argparse.ArgumentParser(prog="python -m goldpress.emulator", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0: one that is free")
-    parser.add_argument(
-        "--until-eof", action="store_true", help="end when standard input does: with its parent"
-    )
-    options = parser.parse_args(arguments)
-    server = make(options.port)
+    options = parsed(arguments)
+    directory = options.directory or Path(tempfile.mkdtemp(prefix="goldpress-cloud-"))
+    world = World(directory=directory.absolute())
+    world.blocks.mkdir(parents=True, exist_ok=True)
+    world.machines.mkdir(parents=True, exist_ok=True)
+    server = make(options.port, world)
+    url = f"http://{ADDRESS}:{server.server_port}"
+    if options.daemon:
+        if daemon.detach(world.directory):
+            return 0
+        daemon.record(world.directory, url)
     signal.signal(signal.SIGTERM, _end)
     if options.until_eof:
         threading.Thread(target=_watch_input, daemon=True).start()
-    sys.stdout.write(f"http://{ADDRESS}:{server.server_port}\n")
+    sys.stdout.write(f"{url}\n")
     sys.stdout.flush()
-    with contextlib.suppress(KeyboardInterrupt, SystemExit):
-        server.serve_forever()
+    try:
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
+            server.serve_forever()
+    finally:
+        end_machines()
+        if not options.directory:
+            shutil.rmtree(directory, ignore_errors=True)
     return 0
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m goldpress.emulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0: one that is free")
+    parser.add_argument(
+        "--directory", type=Path, help="where blocks and machines are; else a temporary one"
+    )
+    parser.add_argument(
+        "--until-eof", action="store_true", help="end when standard input does: with its parent"
+    )
+    parser.add_argument(
+        "--daemon", action="store_true", help="return once it serves, and go on in the background"
+    )
+    options = parser.parse_args(arguments)
+    if options.daemon and not options.directory:
+        parser.error("--daemon needs --directory")
+    return options
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
