@@ -2,18 +2,24 @@
 
 A round trip through an emulated machine takes longer than most checks, so one shell script, run
 as root, collects named sections: their output and exit status. Checks never talk to the machine.
+Then come the probes (see `probes`), which are denied on purpose, and what they left in the log.
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
+import probes
+import visits
+from promise import Promise
+from sections import Facts, Section, parse, script
+from watched import Watched
+
 START_UP_SECONDS = 120
+MISLABELLED = "/var/lib/goldpress-mislabelled"
 
 #: Waits for the end of the start-up, so that no later section sees a half-started machine.
 STARTED = {
@@ -36,12 +42,48 @@ SECTIONS = {
     "root-mount": "findmnt --noheadings --output SOURCE,FSTYPE,OPTIONS --mountpoint /",
     "var-mount": "findmnt --noheadings --output SOURCE,FSTYPE,OPTIONS --mountpoint /var",
     "partitions": (
-        'cd /dev/disk/by-partuuid && for u in *; do echo "$u $(readlink -f "$u")"; done'
+        'cd /dev/disk/by-partuuid && for u in *; do n=$(readlink -f "$u");'
+        ' echo "$u $(cat "/sys/class/block/${n##*/}/dev")"; done'
+    ),
+    "verity-table": "dmsetup table --target verity",
+    "verity-status": "dmsetup status --target verity",
+    # Each would undo the read-only root. The second writes back what it read: were it let, the
+    # machine would go on as it is.
+    "remount-root": "mount -o remount,rw / 2>&1",
+    "write-root-device": (
+        "dd if=/dev/mapper/root of=/dev/mapper/root bs=4096 count=1 conv=notrunc,fsync 2>&1"
+    ),
+    # First and length of /var's partition and the length of its disk, in sectors of 512 bytes;
+    # then the file system's blocks and their size.
+    "var-size": (
+        "n=$(findmnt --noheadings --output SOURCE --mountpoint /var); n=${n##*/};"
+        ' cd "/sys/class/block/$n" && echo $(cat start size ../size)'
+        " $(stat --file-system --format='%b %S' /var)"
     ),
     "write-usr": "touch /usr/.goldpress-probe 2>&1",
     "write-etc": "touch /etc/.goldpress-probe 2>&1",
     "write-var": "touch /var/.goldpress-probe && rm /var/.goldpress-probe",
-    "page": "curl --silent --show-error --include --max-time 30 http://127.0.0.1/ 2>&1",
+    "confinement": (
+        "grep --no-filename --extended-regexp '^(Name|Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):'"
+        " /proc/[0-9]*/status 2>/dev/null; true"
+    ),
+    "exposure": "systemd-analyze security --no-pager",
+    "mounts": "findmnt --noheadings --list --output TARGET,FSTYPE,OPTIONS",
+    "sshd": "sshd -T",
+    "audit-status": "auditctl -s",
+    # One row an interface and setting: names with a dot would not survive sysctl's own.
+    "interfaces": (
+        "cd /proc/sys/net && for f in ipv4/conf/*/rp_filter ipv4/conf/*/accept_redirects"
+        " ipv4/conf/*/accept_source_route ipv6/conf/*/accept_redirects; do"
+        ' read -r v <"$f"; echo "$f $v"; done'
+    ),
+    # One folder is labelled wrongly on purpose: whoever does not find it finds nothing.
+    "labels": (
+        f"mkdir -p {MISLABELLED} && chcon -t tmp_t {MISLABELLED} &&"
+        " restorecon -n -r -v /etc /srv /usr/libexec/goldpress /usr/sbin /var/log"
+        " $(ls -d /run/goldpress* /var/lib/goldpress*) 2>&1; status=$?;"
+        f" rmdir {MISLABELLED}; exit $status"
+    ),
     "packages": "rpm -qa --qf '%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\\n'",
     "listening": "ss --no-header --listening --numeric --tcp --udp",
     "processes": (
@@ -53,6 +95,8 @@ SECTIONS = {
     "audit-rules-loaded": "auditctl -l",
     "shadow": "cat /etc/shadow",
     "machine-id": "cat /etc/machine-id",
+    "product-uuid": "cat /sys/class/dmi/id/product_uuid",
+    "host-key": "ssh-keygen -l -f /var/lib/goldpress/ssh/ssh_host_ed25519_key.pub",
     "metadata-v1": (
         "curl --silent --output /dev/null --max-time 10 --write-out '%{http_code}'"
         " http://169.254.169.254/latest/meta-data/"
@@ -69,41 +113,19 @@ SECTIONS = {
         ' find . -xdev -name ".*_history" -printf "history %p\\n";'
         " echo searched'"
     ),
-    "denials": (
-        "journalctl --boot --no-pager --output cat _TRANSPORT=audit 2>&1;"
-        " dmesg; [ ! -e /var/log/audit/audit.log ] || cat /var/log/audit/audit.log;"
-        " if command -v ausearch >/dev/null; then"
-        " ausearch --message avc,user_avc,selinux_err --raw 2>&1; fi; true"
-    ),
 }
 
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """What one command printed, how it ended, and what it complained of."""
-
-    status: int
-    text: str
-    error: str = ""
-
-    @property
-    def lines(self) -> list[str]:
-        """The lines that are not empty."""
-        return [row for row in self.text.splitlines() if row.strip()]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """All sections of one machine."""
-
-    sections: Mapping[str, Section]
-
-    def good(self, name: str) -> Section:
-        """A section whose command succeeded; a failed command is a failed check, never a skip."""
-        section = self.sections[name]
-        said = (section.error or section.text).strip()[-500:] or "it said nothing"
-        assert section.status == 0, f"looking at {name!r} failed with {section.status}: {said}"
-        return section
+#: What this boot denied. The audit daemon's log outlives it: only what follows its last start.
+DENIALS = {
+    "denials": (
+        "journalctl --boot --no-pager --output cat _TRANSPORT=audit 2>&1; dmesg;"
+        ' for log in $(ls -tr /var/log/audit/audit.log* 2>/dev/null); do cat "$log"; done |'
+        ' awk \'/^type=DAEMON_START/ { seen = "" } { seen = seen $0 "\\n" }'
+        ' END { printf "%s", seen }\';'
+        " if command -v ausearch >/dev/null; then"
+        " ausearch --message avc,user_avc,selinux_err --start boot --raw 2>&1; fi; true"
+    ),
+}
 
 
 def unit_section(units: Iterable[str]) -> str:
@@ -113,40 +135,34 @@ def unit_section(units: Iterable[str]) -> str:
     return f"systemctl show --no-pager --property={properties} -- {names}"
 
 
-def script(sections: Mapping[str, str], mark: str) -> str:
-    """One shell script that runs every section and frames it with `mark`."""
-    rows = ["export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin", "exec 3>&1"]
-    for name, command in sections.items():
-        rows += [
-            f"echo '{mark} begin {name}'",
-            # stdout goes straight through descriptor 3, stderr into the variable.
-            f"error=$( ( {command}\n) 2>&1 1>&3 3>&- ); status=$?",
-            f"echo; echo '{mark} end {name}' $status",
-            f"echo \"$error\"; echo '{mark} done {name}'",
-        ]
-    return "\n".join(rows)
-
-
-def parse(output: str, names: Iterable[str], mark: str) -> dict[str, Section]:
-    """The sections of a script's output. Raises ValueError when one is missing or unfinished."""
-    found: dict[str, Section] = {}
-    for name in names:
-        word = re.escape(name)
-        frame = re.search(
-            rf"^{mark} begin {word}\n(.*?)^{mark} end {word} (\d+)\n(.*?)^{mark} done {word}$",
-            output,
-            re.DOTALL | re.MULTILINE,
-        )
-        if frame is None:
-            raise ValueError(f"the machine's answer has no section {name!r}: {output[-500:]!r}")
-        found[name] = Section(status=int(frame[2]), text=frame[1].strip("\n"), error=frame[3])
+def settings(promise: Promise) -> dict[str, str]:
+    """Sections that follow from what the image promises: kernel settings, pools' sockets."""
+    groups = (p for name, p in promise.parameters.items() if name.startswith("os-sysctl-"))
+    keys = sorted({key for group in groups for key in group["values"]})
+    owners = " ".join(sorted({"nginx", *(pool.user for pool in promise.pools)}))
+    places = " ".join(
+        f"{pool.run} {pool.socket} {pool.state} {pool.state}/sessions {pool.state}/uploads"
+        for pool in promise.pools
+    )
+    found = {"accounts": f'for u in {owners}; do id "$u" || exit 1; done'}
+    if keys:
+        found["sysctl"] = f"sysctl {' '.join(keys)}"
+    if places:
+        found["pool-places"] = f"stat --format='%n %a %U' {places}"
     return found
 
 
-def collect(host: Any, units: Iterable[str]) -> Facts:
+def batches(promise: Promise) -> tuple[dict[str, str], ...]:
+    """What is run together, in order: the denials follow all that has to go without one."""
+    looked = {"units": unit_section(promise.services), **SECTIONS, **settings(promise)}
+    visited = visits.sections(promise)
+    return STARTED, {**looked, **visited, **DENIALS, **probes.sections(promise)}
+
+
+def collect(host: Any, promise: Promise) -> Facts:
     """Look at the machine behind a testinfra host. Raises RuntimeError when it is unreachable."""
     sections: dict[str, Section] = {}
-    for batch in (STARTED, {"units": unit_section(units), **SECTIONS}):
+    for batch in batches(promise):
         mark = f"goldpress-{secrets.token_hex(8)}"
         # One line for sudo: a script on stdin is not part of testinfra's interface.
         try:
@@ -158,4 +174,4 @@ def collect(host: Any, units: Iterable[str]) -> Facts:
         if done.rc != 0:
             raise RuntimeError(f"looking at the machine failed with {done.rc}: {done.stderr}")
         sections.update(parse(done.stdout, batch, mark))
-    return Facts(sections=sections)
+    return Facts(sections=Watched(sections))

@@ -62,7 +62,7 @@ def judge(report: Path, exit_status: int) -> Judgement:
 
 def check(case: Any) -> Check:
     """One test case of the report."""
-    module = case.get("classname", "")
+    module = case.get("classname", "").replace(".", "/")
     controls = [
         prop.get("value", "") for prop in case.iter("property") if prop.get("name") == "control"
     ]

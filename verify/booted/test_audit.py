@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from facts import Facts
+from sections import Facts
 
 
 def rules(rows: list[str]) -> set[str]:
@@ -19,3 +19,10 @@ def test_audit_rules_are_loaded(facts: Facts) -> None:
     assert promised, "/etc/audit/rules.d has no rule"
     lost = sorted(promised - rules(facts.good("audit-rules-loaded").lines))
     assert not lost, f"audit rules that the kernel has not: {', '.join(lost)}"
+
+
+@pytest.mark.control("os-audit-immutable")
+def test_audit_is_immutable(facts: Facts) -> None:
+    """The kernel takes no other rules until the machine starts again."""
+    found = dict(row.split(maxsplit=1) for row in facts.good("audit-status").lines if " " in row)
+    assert found.get("enabled") == "2", f"auditing is {found.get('enabled')}, not 2 (immutable)"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from facts import Facts
 from promise import Promise
+from sections import Facts
 
 
 def installed(facts: Facts) -> set[str]:

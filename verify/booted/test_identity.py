@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from facts import Facts
+from directives import with_password
+from promise import Promise
+from sections import Facts
 
 
 def baked(facts: Facts, kind: str) -> list[str]:
@@ -23,10 +25,19 @@ def test_baked_machine_id_is_empty(facts: Facts) -> None:
 
 
 @pytest.mark.control("identity-machine-id-own")
-def test_machine_has_an_id(facts: Facts) -> None:
-    """The running machine has an id."""
+def test_machine_id_is_the_machines(facts: Facts) -> None:
+    """The running machine's id is that of the (virtual) hardware: its own, and at each boot."""
     found = facts.good("machine-id").text
+    wanted = facts.good("product-uuid").text.replace("-", "").lower()
     assert re.fullmatch(r"[0-9a-f]{32}", found), f"/etc/machine-id holds {found!r}"
+    assert found == wanted, f"the machine id is {found}, the hardware's {wanted}"
+
+
+@pytest.mark.control("identity-host-key-kept")
+def test_host_key_is_the_first_boots(facts: Facts, promise: Promise) -> None:
+    """The ssh host key is the one that the first boot made and announced."""
+    found = facts.good("host-key").text.split()[1:2]
+    assert found == [promise.host_key], f"the host key is {found}, the first was {promise.host_key}"
 
 
 @pytest.mark.control("identity-no-baked-host-key")
@@ -53,9 +64,7 @@ def test_no_history(facts: Facts) -> None:
 @pytest.mark.control("identity-no-password")
 def test_no_password(facts: Facts) -> None:
     """No account has a password, an empty one or a locked hash included."""
-    rows = [row.split(":") for row in facts.good("shadow").lines]
-    assert rows, "/etc/shadow is empty"
-    found = [row[0] for row in rows if not re.fullmatch(r"[!*]+", row[1])]
+    found = with_password(facts.good("shadow").lines)
     assert not found, f"accounts with a password: {', '.join(found)}"
 
 

@@ -1,0 +1,1 @@
+<?php echo 'goldpress-php ' . PHP_VERSION . ' ' . PHP_SAPI . "\n";
