@@ -1,0 +1,187 @@
+"""Owns the IAM policies: made of recorded calls and of what AWS asks for behind them.
+
+``python tests/recording.py`` writes iam/, a test compares. Resources and conditions are this
+table's: calls do not tell them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+IAM = Path(__file__).resolve().parents[1] / "iam"
+ROLES = ("build", "publish")
+OURS = {"StringLike": {"aws:ResourceTag/goldpress:image": "sha256:*"}}
+NEW = {"StringLike": {"aws:RequestTag/goldpress:image": "sha256:*"}}
+LAUNCHED = {"StringLike": {"aws:ResourceTag/goldpress:launch": "goldpress-*"}}
+SNAPSHOTS = ("arn:aws:ec2:*::snapshot/*",)
+IMAGES = ("arn:aws:ec2:*::image/*",)
+BUCKET = "arn:aws:s3:::${store_bucket}"
+
+#: Calls whose permission has another name.
+NAMES = {
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:CreateMultipartUpload": "s3:PutObject",
+    "s3:UploadPart": "s3:PutObject",
+    "s3:CompleteMultipartUpload": "s3:PutObject",
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
+}
+#: Calls that nobody has to be allowed.
+FREE = frozenset({"sts:GetCallerIdentity"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """On what an action is allowed, under which conditions."""
+
+    name: str
+    resources: tuple[str, ...] = ("*",)
+    condition: Mapping[str, Any] = field(default_factory=dict)
+
+
+LOOK = Scope(name="Look")
+KEYS = Scope(
+    name="Keys",
+    resources=("${kms_key_arns}",),
+    condition={"StringLike": {"kms:ViaService": "ec2.*.amazonaws.com"}},
+)
+SCOPES: Mapping[str, Scope] = {
+    "ebs:StartSnapshot": Scope(name="Begin", resources=SNAPSHOTS, condition=NEW),
+    **dict.fromkeys(
+        (
+            "ebs:PutSnapshotBlock", "ebs:CompleteSnapshot", "ebs:ListSnapshotBlocks",
+            "ebs:GetSnapshotBlock", "ec2:DeleteSnapshot",
+        ),
+        Scope(name="Snapshots", resources=SNAPSHOTS, condition=OURS),
+    ),
+    # A parent or a new image: the tag is on the snapshot, not in every request.
+    "ec2:RegisterImage": Scope(name="Register", resources=(*SNAPSHOTS, *IMAGES)),
+    **dict.fromkeys(
+        (
+            "ec2:ModifyImageAttribute", "ec2:EnableImageDeprecation",
+            "ec2:EnableImageDeregistrationProtection", "ec2:DescribeImageAttribute",
+        ),
+        Scope(name="Images", resources=IMAGES, condition=OURS),
+    ),
+    "ec2:RunInstances": Scope(
+        name="Launch",
+        resources=(
+            *IMAGES, *SNAPSHOTS, "arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:*:*:volume/*",
+            "arn:aws:ec2:*:*:network-interface/*", "arn:aws:ec2:*:*:security-group/*",
+            "arn:aws:ec2:*:*:subnet/*", "arn:aws:ec2:*:*:key-pair/goldpress-*",
+        ),
+    ),
+    "ec2:TerminateInstances": Scope(
+        name="End", resources=("arn:aws:ec2:*:*:instance/*",), condition=LAUNCHED
+    ),
+    "ec2:GetConsoleOutput": Scope(
+        name="Console", resources=("arn:aws:ec2:*:*:instance/*",), condition=LAUNCHED
+    ),
+    **dict.fromkeys(
+        ("ec2:ImportKeyPair", "ec2:DeleteKeyPair"),
+        Scope(name="LoginKeys", resources=("arn:aws:ec2:*:*:key-pair/goldpress-*",)),
+    ),
+    "ec2:CreateSecurityGroup": Scope(
+        name="NewGroups",
+        resources=("arn:aws:ec2:*:*:security-group/*", "arn:aws:ec2:*:*:vpc/*"),
+    ),
+    **dict.fromkeys(
+        ("ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup"),
+        Scope(
+            name="Groups",
+            resources=("arn:aws:ec2:*:*:security-group/*",),
+            condition=LAUNCHED,
+        ),
+    ),
+    "ec2:CreateTags": Scope(
+        name="TagWhatIsMade",
+        resources=("arn:aws:ec2:*:*:*/*", *SNAPSHOTS, *IMAGES),
+        condition={
+            "StringEquals": {
+                "ec2:CreateAction": [
+                    "CreateSnapshot", "StartSnapshot", "RegisterImage", "RunInstances",
+                    "CreateSecurityGroup",
+                ]
+            }
+        },
+    ),
+    "ec2-instance-connect:OpenTunnel": Scope(
+        name="Tunnel",
+        resources=("arn:aws:ec2:*:*:instance-connect-endpoint/*",),
+        condition={"NumericEquals": {"ec2-instance-connect:remotePort": "22"}},
+    ),
+    **dict.fromkeys(
+        (
+            "kms:CreateGrant", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ),
+        KEYS,
+    ),
+    **dict.fromkeys(
+        ("kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants"),
+        Scope(name="LookAtKeys", resources=("${kms_key_arns}",)),
+    ),
+    **dict.fromkeys(
+        ("kms:Decrypt", "kms:GenerateDataKey"),
+        Scope(name="Data", resources=("${kms_key_arns}",)),
+    ),
+    **dict.fromkeys(
+        ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
+        Scope(name="Objects", resources=(f"{BUCKET}/${{store_prefix}}*",)),
+    ),
+    **dict.fromkeys(
+        ("s3:ListBucket", "s3:ListBucketMultipartUploads"),
+        Scope(name="Bucket", resources=(BUCKET,)),
+    ),
+}  # fmt: skip
+
+
+def actions(calls: Iterable[str]) -> set[str]:
+    """The permissions that recorded calls (``service:Operation``) need."""
+    return {NAMES.get(call, call) for call in calls} - FREE
+
+
+def implied(role: str) -> set[str]:
+    """What AWS asks for behind the calls of a role, as iam/implied.yaml lists it."""
+    rows: dict[str, list[str]] = yaml.safe_load((IAM / "implied.yaml").read_text())
+    return set(rows[role])
+
+
+def policy(allowed: Iterable[str]) -> dict[str, Any]:
+    """The policy document of these permissions; looking alone needs no scope."""
+    groups: dict[str, tuple[Scope, list[str]]] = {}
+    for action in sorted(set(allowed)):
+        scope = SCOPES.get(action)
+        if scope is None:
+            if not action.partition(":")[2].startswith(("Describe", "Get", "List")):
+                raise ValueError(f"{action} changes something: give it a scope in SCOPES")
+            scope = LOOK
+        groups.setdefault(scope.name, (scope, []))[1].append(action)
+    statements = [
+        {
+            "Sid": name,
+            "Effect": "Allow",
+            "Action": names,
+            "Resource": list(scope.resources),
+            **({"Condition": dict(scope.condition)} if scope.condition else {}),
+        }
+        for name, (scope, names) in sorted(groups.items())
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def text(document: Mapping[str, Any]) -> str:
+    """A policy as it is kept."""
+    return json.dumps(document, indent=2) + "\n"
+
+
+def allowed_by(path: Path) -> set[str]:
+    """The permissions of a policy file."""
+    return {action for row in json.loads(path.read_text())["Statement"] for action in row["Action"]}

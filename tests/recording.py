@@ -1,0 +1,148 @@
+"""Owns a whole run in the embedded cloud, recorded: every call of publishing and of a store.
+
+``python tests/recording.py`` writes the policies of iam/ from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess  # noqa: TID251 - the cloud is a process of its own
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [os.fspath(PROJECT)]
+
+from emulated import ENVIRONMENT, Emulator  # noqa: E402 - the path comes first
+from policies import IAM, actions, implied, policy, text  # noqa: E402 - as above
+from publications import ACCOUNT, REGION, block, make_disk, manifest_of, publication, settings_of  # noqa: E402 - as above
+from stores import kept  # noqa: E402 - as above
+
+from goldpress.aws.client import Access  # noqa: E402 - as above
+from goldpress.aws.instances import Instances  # noqa: E402 - as above
+from goldpress.digest import sha256_bytes  # noqa: E402 - as above
+from goldpress.errors import CloudError  # noqa: E402 - as above
+from goldpress.machine import launch  # noqa: E402 - as above
+from goldpress.publish.audit import audit  # noqa: E402 - as above
+from goldpress.store import Store  # noqa: E402 - as above
+
+OTHER = "111122223333"
+STATEMENTS = [
+    {
+        "Effect": "Allow",
+        "Principal": {"AWS": [f"arn:aws:iam::{account}:root"]},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    for account in (ACCOUNT, OTHER)
+]
+
+
+def counted(cloud: Emulator) -> set[str]:
+    return set(cloud.ask("calls"))
+
+
+def publishing_calls(cloud: Emulator, work: Path) -> set[str]:
+    """What publishing, its audit, a launch and its end call."""
+    cloud.ask("settings", {"driver": "virtual", "pending_seconds": 0.1, "complete_seconds": 0.1})
+    kms = Access().client("kms", REGION)
+    document = json.dumps({"Version": "2012-10-17", "Statement": STATEMENTS})
+    key = kms.create_key(Policy=document)["KeyMetadata"]["Arn"]
+    wishes = settings_of(
+        regions={REGION: {"kms_key": key}},
+        share_with=(OTHER,),
+        deprecate_after_days=9,
+        protect=True,
+    )
+    cloud.ask("calls", {})
+    first = make_disk(work / "one", {0: block("0"), 1: block("1")}, count=4)
+    made = publication(work, first, settings=wishes)
+    made.publish()
+    plain = dataclasses.replace(
+        publication(work, first), settings=settings_of(), target=publication(work, first).target
+    )
+    plain.publish()
+    second = make_disk(work / "two", {0: block("0"), 1: block("x")}, count=4)
+    manifest = manifest_of(second, name=made.manifest.name)
+    published = publication(work, second, settings=wishes, manifest=manifest).publish()
+    audit(made.blocks, published.ami.snapshot, publication(work, second).index)
+    instances = Instances.at(Access(), REGION)
+    plan = launch.Plan(
+        ami=published.ami.ami, image=published.ami.image, account=ACCOUNT, region=REGION,
+        root_device="/dev/xvda", volume_gib=2, instance_type="t3.small", subnet="",
+        reach="direct", from_cidr="", boot_seconds=30, keep_hours=1, emulated=True,
+    )  # fmt: skip
+    launched = launch.begin(
+        instances, plan, objects=made.store.objects, directory=work / "machine",
+        caller_cidr=lambda: "127.0.0.1/32",
+    )  # fmt: skip
+    found = instances.instance(launched.instance)
+    while found is None or found.state != "running":
+        time.sleep(0.1)
+        found = instances.instance(launched.instance)
+    instances.checks(launched.instance)
+    instances.console(launched.instance)
+    subnet = instances.client.describe_subnets()["Subnets"][0]["SubnetId"]
+    instances.network(subnet)
+    launch.end(instances, launched.journal)
+    return counted(cloud)
+
+
+def store_calls(cloud: Emulator, work: Path) -> set[str]:
+    """What a store in S3 calls: packages small and large, documents, names, a deletion."""
+    objects = cloud.objects()
+    calls: set[str] = set()
+    objects.client.meta.events.register(
+        "before-call.s3", lambda model, **_: calls.add(f"s3:{model.name}")
+    )
+    store = Store(root=work / "cache", shared=objects)
+    kept(store, b"one")
+    large = work / "large"
+    large.write_bytes(bytes(65 << 20))
+    sha256 = sha256_bytes(bytes(65 << 20))
+    objects.add("pool/large", large, sha256)
+    assert store.get_document("x", store.put_document("x", {"a": 1})) == {"a": 1}
+    store.enter("x", "name", f"sha256:{sha256}")
+    assert list(objects.listed("pool/"))
+    objects.delete(["pool/large"])
+    objects.sweep(next(iter(objects.listed("pool/"))).written)
+    cloud.fail({"method": "PUT", "path": "pool/large", "status": 403, "code": "AccessDenied"})
+    try:
+        objects.add("pool/large", large, sha256)
+    except CloudError:  # what was begun is given up
+        cloud.fail()
+    return calls
+
+
+def documents(cloud: Emulator, work: Path) -> dict[str, str]:
+    """The text of each policy, by its file's name."""
+    recorded = {
+        "publish": publishing_calls(cloud, work),
+        "build": store_calls(cloud, work),
+    }
+    return {
+        f"{role}.json": text(policy(actions(calls) | implied(role)))
+        for role, calls in recorded.items()
+    }
+
+
+def main() -> None:
+    """Write the policies anew."""
+    os.environ.update(ENVIRONMENT)
+    argv = [sys.executable, "-m", "goldpress.emulator", "--until-eof"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, cwd=PROJECT, text=True) as process:
+        assert process.stdout is not None
+        os.environ["AWS_ENDPOINT_URL"] = url = process.stdout.readline().strip()
+        with tempfile.TemporaryDirectory(prefix="recording-") as work:
+            for name, content in documents(Emulator(url=url), Path(work)).items():
+                (IAM / name).write_text(content)
+        process.terminate()
+
+
+if __name__ == "__main__":
+    main()
