@@ -59,6 +59,14 @@ def test_it_is_read_as_it_grows(tmp_path: Path) -> None:
             "dracut-initqueue[262]: Warning: dracut-initqueue timeout - starting timeout scripts\n",
             "the initrd did not find the root file system",
         ),
+        (
+            "[   14.7] device-mapper: verity: 259:2: metadata block 1 is corrupted\n",
+            "the root's hash tree does not match its root hash: [   14.7] device-mapper",
+        ),
+        (
+            "[DEPEND] Dependency failed for \x1b[0;1;39msysroot.mount\x1b[0m - /sysroot.\n",
+            "the root cannot be mounted: [DEPEND] Dependency failed for sysroot.mount - /sysroot.",
+        ),
         ("Entering emergency mode. Exit the shell to continue.\n", "it is in emergency mode"),
         ("You are in emergency mode. After logging in\n", "it is in emergency mode"),
     ],
@@ -70,7 +78,8 @@ def test_a_failed_boot_is_recognised(tmp_path: Path, text: str, meaning: str) ->
 
 
 def test_a_good_boot_is_not_fatal(tmp_path: Path) -> None:
-    text = "Linux version 5.14\n[  OK  ] Reached target Multi-User System.\n" + LINE + "login: "
+    text = "device-mapper: verity: 259:2: data block 7 is corrupted\n"
+    text += "Linux version 5.14\n[  OK  ] Reached target Multi-User System.\n" + LINE + "login: "
     assert console_of(tmp_path, text).fatal() is None
 
 

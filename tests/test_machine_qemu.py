@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from dataclasses import replace
@@ -138,6 +139,23 @@ def test_boot_and_halt_from_another_process(
     assert not (folder / "disk.qcow2").exists()
     assert qemu.halt(machine) is False
     assert disk.read_bytes() == bytes(1 << 20)
+
+
+def test_only_the_instances_own_key_lets_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: Path, ovmf: Path
+) -> None:
+    """An EC2 instance has its key pair's key at index 0, and no other."""
+    fake_tools(tmp_path, monkeypatch)("qemu-system-x86_64", DAEMON)
+    instance = Instance(instance_id="i-1", public_keys={"mine": "ssh-ed25519 AAAA me"})
+    machine = qemu.boot(
+        disk, directory=tmp_path / "m", accelerator="tcg", instance=instance, own_key=False,
+        ovmf=ovmf,
+    )  # fmt: skip
+    with qemu.halting(machine):
+        keys = json.loads(machine.instance.read_text())["tree"]["latest"]["meta-data"][
+            "public-keys"
+        ]
+        assert keys == {"0": {"name": "mine", "openssh-key": "ssh-ed25519 AAAA me"}}
 
 
 def test_machines_side_by_side_have_different_addresses(

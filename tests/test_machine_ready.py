@@ -87,13 +87,16 @@ def test_a_web_server_that_never_says_200(
     add("ssh-keyscan", announce(machine, tmp_path))
     add("ssh", "exit 0")
     monkeypatch.setattr(ready, "WEB_GRACE_SECONDS", 0.3)
-    with pytest.raises(MachineError, match=rf"lets people in, but / on port {web} never answered"):
+    with pytest.raises(
+        MachineError, match=rf"lets people in, but /healthz on port {web} never answered"
+    ):
         ready.wait_ready(replace(machine, http_port=web), 60)
 
 
 @pytest.mark.parametrize("web", [404], indirect=True)
 def test_no_200_within_the_limit(machine: Machine, web: int) -> None:
-    with pytest.raises(MachineError, match=rf"gave no HTTP 200 for / on port {web} within 0\.3 s"):
+    said = rf"gave no HTTP 200 for /healthz on port {web} within 0\.3 s"
+    with pytest.raises(MachineError, match=said):
         ready.first_200(replace(machine, http_port=web), 0.3)
 
 

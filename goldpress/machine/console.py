@@ -28,6 +28,11 @@ FATAL = (
     (re.compile(r"^Shell>"), "the firmware found nothing to boot and opened its shell"),
     (re.compile(r"No bootable (?:device|option)"), "the firmware found nothing to boot"),
     (re.compile(r"dracut-initqueue.*timeout"), "the initrd did not find the root file system"),
+    (
+        re.compile(r"verity: \S+ metadata block \d+ is corrupted"),
+        "the root's hash tree does not match its root hash",
+    ),
+    (re.compile(r"Dependency failed for sysroot\.mount"), "the root cannot be mounted"),
     (re.compile(r"Entering emergency mode|You are in emergency mode"), "it is in emergency mode"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -26,6 +27,8 @@ START_SECONDS = 60
 OVERLAY = "disk.qcow2"
 VARIABLES = "efivars.fd"
 PIDFILE = "qemu.pid"
+#: The command line of the machine, to start it once more with the disk that it left.
+COMMAND = "qemu.json"
 CPU_MODELS = {"kvm": "host", "tcg": "max"}
 
 
@@ -174,21 +177,23 @@ def boot(
     kernel: Kernel | None = None,
     size_bytes: int | None = None,
     uuid: str | None = None,
+    own_key: bool = True,
     ovmf: Path = OVMF_DIRECTORY,
 ) -> Machine:
     """Start a machine on an overlay of `disk` (raw) in the new folder `directory`.
 
     Returns once QEMU runs; `ready.wait_ready` waits for the guest. `kernel` boots directly
     instead of through UEFI. `instance` is what its metadata service says; its login key is added
-    as first public key. `size_bytes` makes the disk larger than the image, as on EC2. Raises
-    MissingError, MachineError, CommandError; nothing is left running then.
+    as first public key, unless `own_key` is False: then who logs in has another. `size_bytes`
+    makes the disk larger than the image, as on EC2. Raises MissingError, MachineError,
+    CommandError; nothing is left running then.
     """
     directory = directory.absolute()
     uuid = uuid or str(uuids.uuid4())
     prepare(disk, directory=directory, kernel=kernel, size_bytes=size_bytes, ovmf=ovmf)
     login_key = ssh.make_login_key(directory / "login_key", comment=f"goldpress-{uuid[:8]}")
     given = instance or Instance(instance_id=f"i-{uuid.replace('-', '')[:17]}")
-    keys = {"goldpress": login_key, **given.public_keys}
+    keys = {**({"goldpress": login_key} if own_key else {}), **given.public_keys}
     write_configuration(replace(given, public_keys=keys), directory / "instance.json")
     # A unix socket's path is limited to about 100 bytes; a build directory's may be longer.
     sockets = Path(tempfile.mkdtemp(prefix="goldpress-"))
@@ -206,6 +211,7 @@ def boot(
                 kernel=kernel,
                 ovmf=ovmf,
             )
+            (directory / COMMAND).write_text(json.dumps(argv))
             started = time.time()
             pid = launch(argv, directory=directory)
         machine = Machine(
@@ -267,8 +273,11 @@ def halt(machine: Machine) -> bool:
 
 @contextmanager
 def halting(machine: Machine) -> Iterator[Machine]:
-    """Halt the machine at the end of the block, whatever ends it: an error or Ctrl-C too."""
+    """Halt the machine at the end of the block, whatever ends it: an error or Ctrl-C too.
+
+    Its record names the process to end: in the block it may have been started once more.
+    """
     try:
         yield machine
     finally:
-        halt(machine)
+        halt(record.load(machine.directory))

@@ -48,12 +48,13 @@ def check_alive(machine: Machine, console: Console) -> None:
 
 
 def answers_200(machine: Machine) -> bool:
-    """True when ``GET /`` on the machine's HTTP port is answered with 200."""
+    """True when ``GET /healthz`` on the machine's HTTP port is answered with 200."""
+    # As a balancer asks: by address, so that the image need not know this name of the machine.
     connection = http.client.HTTPConnection(
         machine.address, machine.http_port, timeout=CONNECT_SECONDS
     )
     try:
-        connection.request("GET", "/", headers={"Connection": "close"})
+        connection.request("GET", "/healthz", headers={"Connection": "close"})
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
@@ -62,7 +63,7 @@ def answers_200(machine: Machine) -> bool:
 
 
 def first_200(machine: Machine, timeout: float, stop: threading.Event | None = None) -> float:
-    """Seconds from power-on to the first 200 for ``GET /``.
+    """Seconds from power-on to the first 200 for ``GET /healthz``.
 
     `timeout` counts from power-on. Raises MachineError at its end, when the boot has failed, or
     once `stop` is set.
@@ -75,7 +76,7 @@ def first_200(machine: Machine, timeout: float, stop: threading.Event | None = N
             raise failure(
                 machine,
                 console,
-                f"gave no HTTP 200 for / on port {machine.http_port} within {timeout:g} s",
+                f"gave no HTTP 200 for /healthz on port {machine.http_port} within {timeout:g} s",
             )
         if halted.wait(POLL_SECONDS):
             raise failure(machine, console, "was no longer waited for")
@@ -147,7 +148,7 @@ def wait_ready(machine: Machine, timeout: float) -> Ready:
         stop.set()
         watcher.join()
     if late:
-        what = f"lets people in, but / on port {machine.http_port} never answered 200"
+        what = f"lets people in, but /healthz on port {machine.http_port} never answered 200"
         raise failure(machine, Console(path=machine.console), what)
     if web_error:
         raise web_error[0]
