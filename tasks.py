@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -12,45 +10,13 @@ from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.tasks import task
 
 sys.path.insert(0, os.fspath(Path(__file__).resolve().parent))
 
 from goldpress import progress
-from goldpress.errors import DocumentError, GoldpressError
-
-DEBUG = "GOLDPRESS_DEBUG" in os.environ or "--debug" in sys.argv or "-d" in sys.argv
-INTERRUPTED = 130
-
-
-def command(function: Callable[..., Any]) -> Any:
-    """A task whose errors are one or two lines on stderr and a non-zero exit status."""
-
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except GoldpressError as error:
-            if DEBUG:
-                raise
-            sys.stderr.write(f"error: {error}\n")
-            sys.exit(1)
-        except OSError as error:
-            if DEBUG:
-                raise
-            about = f": {error.filename}" if error.filename else ""
-            sys.stderr.write(f"error: {error.strerror or error}{about}\n")
-            sys.exit(1)
-        except KeyboardInterrupt:
-            sys.stderr.write("interrupted: nothing half-made is kept; run it again to go on\n")
-            sys.exit(INTERRUPTED)
-
-    return task(run)
-
-
-def show(value: Any) -> None:
-    """The result: one JSON document on stdout."""
-    print(json.dumps(value, indent=2))  # noqa: T201 - the result
+from goldpress.commands import cloud, publishing
+from goldpress.commands.command import command, show
+from goldpress.errors import DocumentError
 
 
 @command
@@ -90,6 +56,16 @@ def reproduce(_c: Context, image: str = "web", sandbox: bool = False) -> None:
     from goldpress import build
 
     show(build.reproduce(image, sandbox=sandbox))
+
+
+@command
+def controls(
+    _c: Context, image: str = "web", sandbox: bool = False, markdown: bool = False
+) -> None:
+    """Show every control of an image, and how it did in the last verification."""
+    from goldpress import build
+
+    print(build.controls(image, sandbox=sandbox, markdown=markdown), end="")  # noqa: T201 - the result
 
 
 @command
@@ -297,8 +273,12 @@ def everything(_c: Context, only: str = "") -> None:
     from goldpress.host import checks, tools
 
     tools.ensure()
-    checks.check(Path(__file__).parent)
-    checks.run_tests(Path(__file__).parent, markers="not long", only=only)
+    project = Path(__file__).parent
+    checks.check(project)
+    if only:
+        checks.run_tests(project, markers="not long", only=only)
+    else:
+        checks.run_lanes(project, shown="real and not long", beside="not real and not long")
 
 
 @command
@@ -328,7 +308,29 @@ def bench_mirror(_c: Context) -> None:
     checks.bench(Path(__file__).parent, "mirror")
 
 
-ns = Collection(setup, doctor, build_image, reproduce, boot, halt, lock, check)
+@command
+def bench_publish(_c: Context) -> None:
+    """An upload against one that knows no holes, and a bare loop of calls: ratios, one run."""
+    from goldpress.host import checks, tools
+
+    tools.ensure()
+    checks.bench(Path(__file__).parent, "publish")
+
+
+@command
+def bench_web(_c: Context, markdown: bool = False) -> None:
+    """nginx + PHP-FPM as baked beside Apache prefork; --markdown shows the last run, for docs."""
+    from goldpress.host import checks, tools
+
+    if not markdown:
+        tools.ensure()
+    checks.bench(Path(__file__).parent, "web", *(["--markdown"] if markdown else []))
+
+
+ns = Collection(setup, doctor, build_image, reproduce, controls, boot, halt, lock, check)
+for made in (publishing.publish, publishing.verify, publishing.sweep):
+    ns.add_task(made)
+ns.add_collection(cloud.tasks)
 mirror = Collection("mirror", sync, snapshots, view, serve, gc, forget_image)
 mirror.add_task(mirror_diff, name="diff")
 ns.add_collection(mirror)
@@ -339,4 +341,6 @@ ns.add_collection(tests)
 bench = Collection("bench")
 bench.add_task(bench_press, name="press")
 bench.add_task(bench_mirror, name="mirror")
+bench.add_task(bench_publish, name="publish")
+bench.add_task(bench_web, name="web")
 ns.add_collection(bench)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from goldpress.errors import DocumentError, MissingError
 
@@ -29,6 +30,18 @@ class Part(BaseModel):
 
 
 Model = TypeVar("Model", bound=Part)
+
+
+def matching(pattern: str, what: str) -> AfterValidator:
+    """For a text field: refuses what is not wholly `pattern`, saying that it is not `what`."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"{value!r} is not {what}")
+        return value
+
+    return AfterValidator(check)
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -64,6 +77,14 @@ _StrictLoader.add_implicit_resolver(
 _StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""]
 )
+
+
+def once(values: tuple[str, ...]) -> tuple[str, ...]:
+    """The values, if none is listed twice. Raises ValueError for the first that is."""
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is listed twice")
+    return values
 
 
 def shown(path: Path) -> str:

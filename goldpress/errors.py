@@ -12,14 +12,17 @@
     ├── MachineError      a machine did not come up, or stopped answering
     └── VerifyError       a check failed, or did not run
 
-Only `tasks.py` turns one into an exit status.
+Only a task turns one into an exit status.
 """
 
 from __future__ import annotations
 
 
 class GoldpressError(Exception):
-    """What failed in one line, with an optional hint of what to do next in another."""
+    """What failed in one line, with an optional hint of what to do next in another.
+
+    What could not be cleaned up afterwards follows: its notes.
+    """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -27,7 +30,8 @@ class GoldpressError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+        notes: list[str] = getattr(self, "__notes__", [])
+        return "\n  ".join([self.message, *([self.hint] if self.hint else []), *notes])
 
 
 class DocumentError(GoldpressError):

@@ -1,16 +1,19 @@
 """Owns the chain: which stage follows which, and which inputs make each one's key.
 
-lock ── packages ─┬─ initrd ──────────┐
-                  └─ policy ── rootfs ┴─ disk ── manifest ── machine + verify ── evidence
+lock ── packages ─┬─ initrd ──────────────────────┐
+                  └─ policy ── rootfs ── controls ┴─ disk ── manifest ── machine ── evidence
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from goldpress import progress
+from goldpress.controls import Controls, load_controls, refuse_expired
 from goldpress.definition import Definition
 from goldpress.digest import canonical_json, digest_of, sha256_bytes, sha256_tree
 from goldpress.disk.image import DiskImage, build_disk, read_disk
@@ -23,10 +26,14 @@ from goldpress.mirror.roots import IMAGE, PACKAGES
 from goldpress.mirror.trust.packages import trusted
 from goldpress.progress import Step
 from goldpress.rootfs.assemble import assemble
+from goldpress.rootfs.code import code_digests
 from goldpress.rootfs.install import install
-from goldpress.rootfs.policy import compile_policy
+from goldpress.rootfs.policy import ASSERTIONS, compile_policy, plan_modules
+from goldpress.rootfs.pools import plan_pools, told
 from goldpress.rootfs.product import read_rootfs
 from goldpress.stage import Product, Stage
+from goldpress.verify.offline import check_tree
+from goldpress.verify.promises import promises
 from goldpress.workspace import Workspace
 
 #: What every stage that touches a tree runs through.
@@ -45,6 +52,7 @@ class Pressed:
     disk: DiskImage
     manifest: ImageManifest
     stages: Mapping[str, Product]
+    controls: Controls
 
     @property
     def digest(self) -> str:
@@ -73,13 +81,17 @@ def package_rows(lock: Lock) -> list[list[str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Press:
-    """One image of one distribution, from its lock to its disk."""
+    """One image of one distribution, from its lock to its disk.
+
+    `judged` is False for one image only: the bare one, which has to fail what the hardened passes.
+    """
 
     workspace: Workspace
     definition: Definition
     distribution: Distribution
     lock: Lock
     signers: Signers
+    judged: bool = True
 
     def _stage(self, name: str, title: str, inputs: Mapping[str, str]) -> Stage:
         return Stage(
@@ -135,27 +147,35 @@ class Press:
 
     def policy(self, packages: Product) -> Product:
         """The SELinux policy with the image's modules and booleans."""
-        modules = self.definition.selinux_modules
-        booleans = self.definition.selinux.booleans
+        modules = plan_modules(self.definition)
+        settings = self.definition.selinux
         stage = self._stage(
             "policy",
             "SELinux policy",
             {
                 "packages": packages.key,
-                "modules": sha256_tree(self.definition.directory / "selinux", modules),
-                "booleans": digest_of(booleans),
+                "modules": digest_of({n: sha256_bytes(text) for n, text in modules.items()}),
+                "settings": digest_of(settings.model_dump(mode="json")),
                 "code": code_digest("rootfs/policy.py", "host/confine.py"),
             },
         )
-        return stage.run(
-            lambda directory, _: compile_policy(
-                packages.directory / "tree", modules, booleans, directory
+
+        def make(directory: Path, _step: Step) -> Mapping[str, Any]:
+            known = load_controls(self.definition).remedies([ASSERTIONS])
+            return compile_policy(
+                packages.directory / "tree",
+                modules,
+                settings,
+                directory,
+                what_to_do=known.get(ASSERTIONS, "take the rule out of images/<name>/selinux"),
             )
-        )
+
+        return stage.run(make)
 
     def rootfs(self, packages: Product, policy: Product) -> Product:
         """Packages, policy, overlay, accounts and services, labelled."""
         definition = self.definition
+        served = definition.model_dump(mode="json", include={"apps", "pools", "machine"})
         stage = self._stage(
             "rootfs",
             "root filesystem",
@@ -164,6 +184,8 @@ class Press:
                 "policy": policy.key,
                 "files": sha256_tree(definition.files),
                 "parameters": digest_of(definition.parameters),
+                "pools": digest_of(served),
+                "code of applications": digest_of(code_digests(definition)),
                 "services": digest_of(definition.services.model_dump(mode="json")),
                 "image": f"{definition.name} {self.distribution.id}",
                 "tools": tools.versions(tools.LABELLERS),
@@ -175,6 +197,31 @@ class Press:
                 packages.directory, policy.directory, definition, self.lock, directory
             )
         )
+
+    def check(self, rootfs: Product, controls: Controls) -> Product:
+        """The offline level of the suite, passed: no disk is made of a tree that fails it."""
+        suite = self.workspace.suite(self.definition)
+        facts = promises(self.definition, self.lock, controls)
+        stage = self._stage(
+            "controls",
+            "check the tree",
+            {
+                "rootfs": rootfs.key,
+                "suite": sha256_tree(suite),
+                "promises": digest_of(facts),
+                "tools": tools.versions(tools.JUDGES),
+                "code": code_digest("verify", "host/confine.py"),
+            },
+        )
+
+        def make(directory: Path, step: Step) -> Mapping[str, Any]:
+            checks = check_tree(
+                rootfs.directory, suite=suite, facts=facts, directory=directory, controls=controls
+            )
+            step.update(f"{len(checks)} checks passed")
+            return {"checks": [asdict(check) for check in checks]}
+
+        return stage.run(make)
 
     def disk(self, rootfs: Product, initrd: Product) -> Product:
         """The bootable disk."""
@@ -203,11 +250,20 @@ class Press:
         )
 
     def press(self) -> Pressed:
-        """Every stage that is not there yet; stores the manifest."""
+        """Every stage that is not there yet; stores the manifest.
+
+        Raises DocumentError for a waiver that has expired, VerifyError for a control that does
+        not hold on the tree.
+        """
+        controls = load_controls(self.definition)
+        refuse_expired(controls, datetime.now(UTC).date())
+        for name, sizes in told(plan_pools(self.definition)).items():
+            progress.note(f"pool {name}: {sizes}")
         packages = self.packages()
         initrd = self.initrd(packages)
         policy = self.policy(packages)
         rootfs = self.rootfs(packages, policy)
+        checked = {"controls": self.check(rootfs, controls)} if self.judged else {}
         product = self.disk(rootfs, initrd)
         disk = read_disk(product.directory, product.facts)
         manifest = ImageManifest(
@@ -218,7 +274,7 @@ class Press:
             packages=packages_digest(self.lock),
             definition=definition_digest(self.definition),
             command_line=disk.command_line,
-            root_uuid=disk.root_uuid,
+            root_hash=disk.root_hash,
             disk_sha256=disk.sha256,
             disk_bytes=disk.raw.stat().st_size,
             block_root=disk.block_root,
@@ -240,8 +296,10 @@ class Press:
                 "initrd": initrd,
                 "policy": policy,
                 "rootfs": rootfs,
+                **checked,
                 "disk": product,
             },
+            controls=controls,
         )
 
 
@@ -250,6 +308,7 @@ def definition_digest(definition: Definition) -> str:
     parts = {
         "definition": sha256_bytes(canonical_json(definition.model_dump(mode="json"))),
         "files": sha256_tree(definition.files),
+        "code": digest_of(code_digests(definition)),
         "selinux": sha256_tree(definition.directory / "selinux", definition.selinux_modules),
     }
     return digest_of(parts)

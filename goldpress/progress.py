@@ -60,11 +60,14 @@ def note(text: str) -> None:
     CONSOLE.print(text, markup=False)
 
 
-def result(shown: RenderableType) -> None:
-    """A table on stdout, for people: as wide as the terminal, or as a wide one where none is."""
-    terminal = Console(highlight=False)
+def result(shown: RenderableType, *, beside: bool = False) -> None:
+    """A table on stdout, for people: as wide as the terminal, or as a wide one where none is.
+
+    `beside` a result for programs, which stdout then carries, it goes to stderr.
+    """
+    terminal = Console(highlight=False, stderr=beside)
     width = None if terminal.is_terminal else RESULT_COLUMNS
-    Console(highlight=False, width=width).print(shown)
+    Console(highlight=False, stderr=beside, width=width).print(shown)
 
 
 @contextmanager
@@ -111,6 +114,7 @@ class Transfers:
     files: int
     size: int
     clock: Callable[[], float] = time.monotonic
+    noun: str = "files"
     here: int = 0
     received: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -145,7 +149,7 @@ class Transfers:
             self._past.popleft()
         then, before = self._past[0]
         rate = max(0.0, (self.received - before) / max(now - then, SHOWN_SECONDS))
-        text = transfer_text(self.here, self.files, self.received, self.size, rate)
+        text = transfer_text(self.here, self.files, self.received, self.size, rate, noun=self.noun)
         if live:
             self.step.update(text)
         else:
@@ -154,7 +158,7 @@ class Transfers:
     def summary(self) -> str:
         """What came, and how fast."""
         rate = self.received / max(self.clock() - self._began, 0.001)
-        return f"{self.here} files, {megabytes(self.received)}, {megabytes(rate)}/s"
+        return f"{self.here} {self.noun}, {megabytes(self.received)}, {megabytes(rate)}/s"
 
 
 def megabytes(size: float) -> str:
@@ -162,9 +166,11 @@ def megabytes(size: float) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def transfer_text(here: int, files: int, received: int, size: int, rate: float) -> str:
+def transfer_text(
+    here: int, files: int, received: int, size: int, rate: float, *, noun: str = "files"
+) -> str:
     """Files, bytes, bytes a second and the time left, in a line; `rate` 0 means not known."""
-    parts = [f"{here} of {files} files", f"{received / 1e6:.1f} of {megabytes(size)}"]
+    parts = [f"{here} of {files} {noun}", f"{received / 1e6:.1f} of {megabytes(size)}"]
     if rate > 0:
         minutes, seconds = divmod(round(max(0, size - received) / rate), 60)
         hours, minutes = divmod(minutes, 60)

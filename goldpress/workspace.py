@@ -72,6 +72,13 @@ class Workspace:
         """The definition's distribution, or the sandbox because that was said."""
         return load_distribution(self.project, SANDBOX if sandbox else definition.distribution)
 
+    def suite(self, definition: Definition) -> Path:
+        """The folder of the suite that judges an image. Raises MissingError."""
+        suite = self.project / definition.verify.suite
+        if not suite.is_dir():
+            raise MissingError(f"verify.suite: there is no folder {suite.name}/ in the project")
+        return suite
+
     def lock_path(self, definition: Definition, distribution: Distribution) -> Path:
         """Where the lock is: in git, or below build/ for a distribution made on this machine."""
         if distribution.made:

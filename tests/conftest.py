@@ -10,10 +10,12 @@ from centos import Metadata, read_metadata, usable
 
 REAL_METADATA = "GOLDPRESS_REAL_METADATA"
 
-pytest_plugins = ["emulated", "rpms", "stores", "mirrored"]
+pytest_plugins = ["emulated", "clouds", "rpms", "stores", "mirrored", "closures"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The verify suite has its own configuration, which does not apply where it is tested.
+    config.addinivalue_line("markers", "control(id): the control that a check proves")
     config.addinivalue_line("markers", f"metadata: reads real metadata from ${REAL_METADATA}")
 
 

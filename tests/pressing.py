@@ -17,6 +17,7 @@ from goldpress.locking import locked
 from goldpress.machine import accel, qemu, ready
 from goldpress.machine.record import Machine
 from goldpress.press import Press, Pressed
+from goldpress.workspace import Workspace, workspace
 
 PROJECT = Path(__file__).resolve().parents[1]
 BOOT_SECONDS = 300
@@ -46,6 +47,32 @@ def variant(press: Press, directory: Path, files: Mapping[str, str]) -> Press:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return dataclasses.replace(press, definition=load_definition(directory))
+
+
+def one_more_line(press: Press, directory: Path) -> Press:
+    """The press of the definition with one line more in a template, which every answer shows."""
+    name = "files/etc/nginx/goldpress/headers.conf.j2"
+    text = (press.definition.directory / name).read_text()
+    return variant(press, directory, {name: f"{text}add_header X-Goldpress-Line new always;\n"})
+
+
+def twin(directory: Path) -> Workspace:
+    """A workspace beside the project's: its products, but a store, machines and cloud of its own.
+
+    The store begins with the documents and names that the project's has.
+    """
+    ws = workspace()
+    store, own = ws.build / "store", {"store", "machines", "publish", "cloud"}
+    (directory / "store").mkdir(parents=True)
+    for path in ws.build.iterdir():
+        if path.name not in own:
+            (directory / path.name).symlink_to(path)
+    for path in store.iterdir():
+        if path.name in {"documents", "ledger"}:
+            shutil.copytree(path, directory / "store" / path.name)
+        elif path.name not in {"journals", "locks", "tmp"}:
+            (directory / "store" / path.name).symlink_to(path)
+    return dataclasses.replace(ws, build=directory)
 
 
 @contextmanager

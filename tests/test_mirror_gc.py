@@ -207,7 +207,7 @@ def image(store: Store, packages: object) -> str:
         packages=store.put_document("packages", packages),
         definition="sha256:1",
         command_line="",
-        root_uuid="",
+        root_hash="",
         disk_sha256="1",
         disk_bytes=1,
         block_root="1",

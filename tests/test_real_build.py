@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from pressing import PROJECT, booted_directly, inv, sandbox_press, variant
+from suites import web_controls
 
+from goldpress.host.run import run
 from goldpress.machine import ssh
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
@@ -38,11 +40,42 @@ def test_evidence_is_about_this_image_on_a_uefi_machine(built: dict[str, Any]) -
     assert evidence["subject"]["disk_sha256"] == built["disk_sha256"]
     assert (evidence["outcome"], evidence["stand_in"]) == ("passed", True)
     assert evidence["machine"]["firmware"] == "uefi"
-    controls = {check["control"] for check in evidence["checks"]}
+    first, second = ({c["control"] for c in boot["checks"]} for boot in evidence["boots"])
     assert {
         "os-selinux-enforcing", "boot-state-running", "packages-none-missing",
         "packages-none-added", "disk-etc-not-writable", "os-selinux-no-denial",
-    } <= controls  # fmt: skip
+        "disk-root-verity", "disk-var-grown", "identity-host-key-kept",
+    } <= first == second  # fmt: skip
+    assert len({boot["host_key"] for boot in evidence["boots"]}) == 1
+    assert len({boot["console_sha256"] for boot in evidence["boots"]}) == 2
+
+
+def test_the_table_of_controls_lies_beside_the_evidence(built: dict[str, Any]) -> None:
+    report = Path(built["controls"])
+    assert report.parent == Path(built["evidence"]).parent
+    said = report.read_text()
+    assert f"Image {built['image_digest']}: {built['checks']['passed']} checks passed" in said
+    rows = {row.split(" | ")[0].removeprefix("| "): row for row in said.splitlines()}
+    assert [name for name in web_controls().every if name not in rows] == []
+    assert "FAILED" not in said
+    assert rows["os-crypto-policy"].count("not exercised") == 2
+    assert f"The bare image: {built['bare_image']}." in said
+
+
+def test_the_seconds_of_the_suite_are_told(built: dict[str, Any]) -> None:
+    evidence = json.loads(Path(built["evidence"]).read_text())
+    booted = [boot["seconds"] for boot in evidence["boots"]]
+    assert built["suite_seconds"]["booted"] == booted
+    assert min(*booted, built["suite_seconds"]["offline"]) > 0
+
+
+def test_the_manifest_names_the_root_hash_of_the_disk(built: dict[str, Any]) -> None:
+    pressed = sandbox_press().press()
+    assert pressed.digest == built["image_digest"]
+    found = json.loads(run(("sfdisk", "--json", built["disk"])).text)["partitiontable"]
+    uuids = [part["uuid"].replace("-", "").lower() for part in found["partitions"]]
+    assert "".join(uuids[1:3]) == pressed.manifest.root_hash
+    assert f"roothash={pressed.manifest.root_hash}" in pressed.manifest.command_line.split()
 
 
 def test_a_second_run_makes_nothing(built: dict[str, Any]) -> None:
@@ -75,7 +108,7 @@ def test_a_changed_template_installs_nothing_and_boots_with_the_new_line(
     built: dict[str, Any], tmp_path: Path
 ) -> None:
     template = PROJECT / "images/web/files/etc/nginx/nginx.conf.j2"
-    new = template.read_text().replace("keepalive_timeout 65s;", "keepalive_timeout 61s;")
+    new = template.read_text().replace("{{ keepalive_seconds }}s;", "61s;")
     press = variant(sandbox_press(), tmp_path / "web", {"files/etc/nginx/nginx.conf.j2": new})
     pressed = press.press()
     fresh = {name for name, product in pressed.stages.items() if product.fresh}

@@ -91,7 +91,7 @@ def test_a_label_of_a_type_that_the_policy_lacks(press: Press, tmp_path: Path) -
 
 def test_a_baked_host_key(press: Press, tmp_path: Path) -> None:
     broken = variant(press, tmp_path / "web", {"files/opt/ssh_host_rsa_key": "secret"})
-    with pytest.raises(BuildError, match="/opt/ssh_host_rsa_key: a baked ssh key"):
+    with pytest.raises(BuildError, match="identity-no-baked-host-key: /opt/ssh_host_rsa_key"):
         broken.press()
 
 
@@ -123,7 +123,7 @@ def test_a_kernel_that_never_comes_up(press: Press, tmp_path: Path) -> None:
     disk = press.press().disk
     empty = tmp_path / "initrd"
     empty.write_bytes(bytes(512))
-    elsewhere = disk.command_line.replace(disk.root_uuid, "00000000-0000-8000-8000-000000000000")
+    elsewhere = disk.command_line.replace(disk.root_hash, "0" * 64)
     kernel = qemu.Kernel(kernel=disk.kernel, initrd=empty, command_line=elsewhere)
     found = accel.choose(disk.kernel, cache=tmp_path / "accelerator.json")
     machine = qemu.boot(

@@ -104,7 +104,7 @@ def an_image(project: Mirrored, name: str, *sha256s: str) -> str:
         packages=store.put_document(PACKAGES, rows),
         definition="sha256:1",
         command_line="",
-        root_uuid="",
+        root_hash="",
         disk_sha256="1",
         disk_bytes=1,
         block_root="1",
