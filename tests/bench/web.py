@@ -35,7 +35,7 @@ from web_database import ROWS, make_steps, page  # noqa: E402 - as above
 from web_debian import debian_tree, versions  # noqa: E402 - as above
 from web_image import Image, read_image  # noqa: E402 - as above
 from web_inside import FURNITURE, call, confinement  # noqa: E402 - as above
-from web_load import CLIENTS, USERS, parse_answers  # noqa: E402 - as above
+from web_load import CLIENTS, THREADS, USERS, parse_answers  # noqa: E402 - as above
 from web_result import (  # noqa: E402 - as above
     Found,
     check_php,
@@ -87,7 +87,7 @@ def known(press: Press, image: Image, php: str, others: Mapping[str, str]) -> di
         "nginx": next(p.version for p in press.lock.packages if p.name == "nginx"),
         **others,
         "clients": CLIENTS,
-        "users": USERS,
+        "users": USERS * THREADS,
         "warm_up_seconds": WARM_UP_SECONDS,
         "measured_seconds": MEASURED_SECONDS,
         "rows": ROWS,

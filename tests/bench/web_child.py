@@ -83,26 +83,26 @@ def start(service: Mapping[str, Any], journal: Journal) -> Process | None:
         done = run(service["argv"], env=service["env"], merge=True, check=False, timeout=60)
         log.write_bytes(done.stdout)
         if done.returncode or done.text.strip():
-            raise MachineError(f"{name} did not end well: {tails(journal)}")
+            raise MachineError(f"{name} did not end well:{tails(journal, name)}")
         return None
     started = run(("sh", "-c", START, "start", str(log), *service["argv"]), env=service["env"])
     try:
         return process.identify(int(started.text))
     except MachineError as error:
-        raise MachineError(f"{name} ended as soon as it started: {tails(journal)}") from error
+        raise MachineError(f"{name} ended as soon as it started:{tails(journal, name)}") from error
 
 
-def tails(journal: Journal) -> str:
-    """The last lines of every log that has some, each named."""
+def tails(journal: Journal, name: str = "") -> str:
+    """The last lines of a service's logs and the journal, or of all logs, each named."""
     found = {log.stem: log.read_text(errors="replace").splitlines() for log in LOGS.glob("*.log")}
     found["journal"] = list(journal.last)
     rows = [
-        f"\n    {name}: {line}"
-        for name, lines in sorted(found.items())
-        if not name.endswith("requests")
+        f"\n    {log}: {line}"
+        for log, lines in sorted(found.items())
+        if log.startswith((name.replace(" ", "-"), "journal")) and not log.endswith("requests")
         for line in lines[-TAIL_LINES:]
     ]
-    return "".join(rows) or "its log is empty"
+    return "".join(rows) or " its log is empty"
 
 
 def ask(host: str, path: str) -> tuple[int, str]:
@@ -149,7 +149,7 @@ def check_running(running: Mapping[str, Process], journal: Journal) -> None:
     """Raises MachineError with the last lines of the logs when a service has ended."""
     for name, found in running.items():
         if not process.is_running(found):
-            raise MachineError(f"{name} ended: {tails(journal)}")
+            raise MachineError(f"{name} ended:{tails(journal, name)}")
 
 
 def watch(done: threading.Event, roots: Mapping[str, int], title: str) -> list[Sample]:

@@ -61,9 +61,9 @@ def wanted_packages(sandbox: Closure | None) -> tuple[str, ...]:
 
 
 def versions(closure: Closure) -> dict[str, str]:
-    """The versions that a result tells, as Debian writes them."""
+    """The versions that a result tells, without Debian's own part."""
     names = {"apache": "apache2-bin", "postgresql": "postgresql-15", "wrk": "wrk"}
-    return {name: closure.by_name[package].version for name, package in names.items()}
+    return {n: closure.by_name[deb].version.partition("-")[0] for n, deb in names.items()}
 
 
 def closure_of(work: Path, wanted: tuple[str, ...]) -> Closure:

@@ -10,7 +10,7 @@ from typing import Any
 CLIENTS = 500
 THREADS = 2
 TIMEOUT_SECONDS = 10
-#: Users behind the balancer that keeps the connections: as many addresses a thread, each below
+#: Users behind the balancer that keeps the connections: so many addresses a thread, each below
 #: the rate that the image allows one.
 USERS = 1000
 FAILURES = ("connect", "read", "write", "status", "timeout")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from web_cases import Case, Name
-from web_load import CLIENTS, TIMEOUT_SECONDS, Answers
+from web_load import CLIENTS, Answers
 from web_memory import Peaks, Sample, peaks
 
 from goldpress.errors import VerifyError
@@ -29,8 +29,8 @@ class Found:
 def judge(case: Case, answers: Answers) -> None:
     """Raises VerifyError when requests failed, or none was answered.
 
-    A timeout is an answer that came late, as on a busy machine, or to a client that has to wait:
-    it is told with the figures, which it does not change.
+    A timeout is an answer that came late, as on a busy machine: it is told with the figures,
+    which it does not change. wrk knows of no answer that never came.
     """
     if failed := {kind: n for kind, n in answers.failures.items() if kind != "timeout"}:
         what = ", ".join(f"{count} {kind}" for kind, count in failed.items())
@@ -86,7 +86,7 @@ def document(found: Mapping[Name, Found]) -> dict[str, dict[str, object]]:
             "requests_per_second": round(case.answers.requests_per_second),
             "p50_ms": round(case.answers.p50_ms, 1),
             "p99_ms": round(case.answers.p99_ms, 1),
-            "timeouts": case.answers.failures.get("timeout", 0),
+            "late": case.answers.failures.get("timeout", 0),
         }
         for name, case in found.items()
     }
@@ -124,8 +124,7 @@ def sentences(found: Mapping[Name, Found]) -> list[str]:
     few = rows["few_children"]
     least, most = _span(rows, "together")
     children, workers = found["prefork"].peaks.connections, found["fpm"].peaks.connections
-    default = found["prefork_default"]
-    waiting = default.answers.failures.get("timeout", 0)
+    default, thinking = found["prefork_default"], found["fpm_thinking"]
     nginx = _mb(found["fpm_static"].peaks.services["nginx"])
     memory = _verdict(holds=least >= CLAIMED_MEMORY)
     connections = _verdict(holds=children >= CLAIMED_CONNECTIONS * workers)
@@ -143,14 +142,16 @@ def sentences(found: Mapping[Name, Found]) -> list[str]:
         ),
         (
             "Both come from keeping idle clients away from PHP, and not from PHP-FPM itself:"
-            f" Apache with {found['prefork_few'].peaks.connections} children and KeepAlive Off"
-            f" takes {few['together']:g} times the image's memory and {few['connections']:g} times"
-            " its connections. Then every request opens a TCP connection of its own."
+            f" Apache with as few children and KeepAlive Off has"
+            f" {found['prefork_few'].peaks.connections} connections too and takes"
+            f" {few['together']:g} times the image's memory. Then every request opens a TCP"
+            " connection of its own."
         ),
         (
-            f"As Debian sets it, Apache takes {_mb(default.peaks.together):g} MB, serves"
-            f" {default.peaks.connections} clients and lets the others wait: {waiting} times one"
-            f" had no answer within {TIMEOUT_SECONDS} s."
+            f"As Debian sets it, Apache takes {_mb(default.peaks.together):g} MB, and serves"
+            f" {default.peaks.connections} clients while the others wait:"
+            f" {default.answers.requests_per_second:.0f} requests/s of clients that think, where"
+            f" the image answers {thinking.answers.requests_per_second:.0f}."
         ),
         (
             f"Static files: nginx serves them with {nginx:g} MB, Apache prefork with"

@@ -34,7 +34,7 @@ def rows(result: Mapping[str, Any]) -> list[tuple[str, ...]]:
             str(case["connections"]),
             str(case["requests_per_second"]),
             f"{case['p99_ms']:.0f}",
-            str(case["timeouts"]),
+            str(case["late"]),
         )
         for case in result["cases"].values()
     ]
@@ -82,20 +82,20 @@ def conditions(result: Mapping[str, Any]) -> str:
     """In what conditions it was measured, in one line."""
     known = result["conditions"]
     return (
-        f"{known['clients']} keep-alive clients through wrk on the same machine,"
-        f" {known['measured_seconds']} s after {known['warm_up_seconds']} s; PHP {known['php']},"
-        f" nginx {known['nginx']}, Apache {known['apache']}, PostgreSQL {known['postgresql']};"
-        f" {known['processors']} processors, load before {known['load_average']:g};"
-        f" {known['distribution']}; pool: {known['pool']}"
+        f"MB (10^6 bytes) of PSS, the peak of {known['measured_seconds']} s after"
+        f" {known['warm_up_seconds']} s; {known['clients']} keep-alive clients of wrk on the same"
+        f" machine ({known['processors']} processors, its load before {known['load_average']:g}),"
+        f" a page of {known['page_bytes']} bytes, plain HTTP, PostgreSQL {known['postgresql']} by"
+        f" a unix socket; PHP {known['php']} on both sides, with the same settings and persistent"
+        f" connections; nginx {known['nginx']}, Apache {known['apache']}; {known['distribution']};"
+        f" {known['pool']}. Late: answers after 10 s. Requests/s and p99 vary from run to run."
     )
 
 
 def markdown(result: Mapping[str, Any]) -> str:
     """The whole result as the README has it."""
-    parts = []
-    for columns, cells in ((RATIO_COLUMNS, ratio_rows(result)), (COLUMNS, rows(result))):
-        aligned = ["---", *("---:" for _ in columns[1:])]
-        table = [columns, aligned, *cells]
-        parts.append("".join("| " + " | ".join(row) + " |\n" for row in table))
+    aligned = ("---", *("---:" for _ in COLUMNS[1:]))
+    lines = [COLUMNS, aligned, *rows(result)]
+    table = "".join("| " + " | ".join(row) + " |\n" for row in lines)
     said = "".join(f"- {sentence}\n" for sentence in result["findings"])
-    return f"{parts[0]}\n{said}\n{parts[1]}\nMeasured with {conditions(result)}.\n"
+    return f"{said}\n{table}\n{conditions(result)}\n"
