@@ -1,8 +1,8 @@
 """Owns reading a document that people write: strict YAML, and errors with a composed path.
 
 Only `true`/`false`, plain decimal integers and `null` are anything but text, so that a module
-stream `1.10` stays `1.10` and a unit called `on` stays a name. Anchors, tags and repeated keys are
-refused: what is read is what is seen.
+stream `1.10` stays `1.10` and a unit called `on` stays a name. Anchors, tags, repeated keys and
+characters that nobody sees are refused: what is read is what is seen.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from pathlib import Path
@@ -21,6 +22,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from goldpress.errors import DocumentError, MissingError
 
 MAX_DOCUMENT_BYTES = 1 << 20
+#: Control and format characters, and the line ends of Unicode: YAML ends a comment at those, and
+#: no editor, nor a page with a diff, shows them.
+UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp"})
 
 
 class Part(BaseModel):
@@ -45,14 +49,22 @@ def matching(pattern: str, what: str) -> AfterValidator:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML with three scalar types besides text, and without repeated keys or aliases."""
+    """YAML with three scalar types besides text, and without repeated keys, aliases or tags."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - the parent's shape
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        faults = {
+            "aliases": isinstance(event, yaml.AliasEvent),
+            "anchors": getattr(event, "anchor", None) is not None,
+            "tags": getattr(event, "tag", None) is not None,
+        }
+        for what, is_so in faults.items():
+            if is_so:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{what} are not allowed", problem_mark=event.start_mark
+                )
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: ARG002 - the parent's signature
@@ -107,12 +119,19 @@ def read_yaml(path: Path) -> Any:
         data = path.read_bytes()
     except FileNotFoundError:
         raise MissingError(f"{name}: there is no such file") from None
+    return parse_yaml(data, name=name)
+
+
+def parse_yaml(data: bytes, *, name: str) -> Any:
+    """The value of a document with these bytes. Raises DocumentError, which calls it `name`."""
     if len(data) > MAX_DOCUMENT_BYTES:
         raise DocumentError(
             f"{name}: {len(data)} bytes; a document has at most {MAX_DOCUMENT_BYTES}"
         )
     try:
-        return yaml.load(data.decode(), Loader=_StrictLoader)  # noqa: S506 - a stricter SafeLoader
+        text = data.decode()
+        _refuse_unseen(text, name)
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a stricter SafeLoader
     except UnicodeDecodeError as error:
         raise DocumentError(f"{name}: not UTF-8: {error.reason} at byte {error.start}") from None
     except yaml.MarkedYAMLError as error:
@@ -120,6 +139,21 @@ def read_yaml(path: Path) -> Any:
         raise DocumentError(f"{name}: {line}{error.problem or error}") from None
     except yaml.YAMLError as error:
         raise DocumentError(f"{name}: {error}") from None
+    except RecursionError:
+        raise DocumentError(f"{name}: nested too deeply") from None
+    except (ValueError, OverflowError):
+        # PyYAML takes any eight digits for a character.
+        raise DocumentError(f"{name}: an escape \\U names no character") from None
+
+
+def _refuse_unseen(text: str, name: str) -> None:
+    for number, line in enumerate(text.split("\n"), start=1):
+        for found in line.removesuffix("\r"):
+            if found != "\t" and unicodedata.category(found) in UNSEEN:
+                raise DocumentError(
+                    f"{name}: line {number}: the character U+{ord(found):04X} cannot be seen",
+                    hint="take it out, or write it as an escape in double quotes",
+                )
 
 
 def parse(model: type[Model], value: Any, *, name: str) -> Model:

@@ -6,6 +6,8 @@
     ├── TrustError        bytes, signatures or identities are not what was locked
     ├── ConflictError     someone else was first; look again
     ├── CloudError        AWS refused a call, or did not answer
+    ├── GitHubError       GitHub refused a call, or did not answer
+    ├── PromotionError    a rule of promotion refuses it
     ├── ResolveError      a package request cannot be satisfied
     ├── CommandError      a host program failed
     ├── BuildError        a stage could not make its product
@@ -52,6 +54,22 @@ class ConflictError(GoldpressError):
 
 class CloudError(GoldpressError):
     """AWS refused a call, or did not answer."""
+
+
+class GitHubError(GoldpressError):
+    """GitHub refused a call (with this HTTP status), or did not answer (0)."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class PromotionError(GoldpressError):
+    """A promotion is refused; the message begins with the rule's name."""
+
+    def __init__(self, rule: str, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{rule}: {message}", hint=hint)
+        self.rule = rule
 
 
 class ResolveError(GoldpressError):

@@ -21,6 +21,8 @@ from goldpress.errors import DocumentError, MissingError
 from goldpress.store import write_atomically
 
 LOCK_VERSION = 2
+#: What the store calls the locks that images were pressed from.
+KIND = "lock"
 REMAKE = "run `./inv lock`"
 
 Check = Callable[[Any], bool]
@@ -150,9 +152,10 @@ class Lock:
     @cached_property
     def digest(self) -> str:
         """The digest (``sha256:...``) over everything in the lock."""
-        return digest_of(self._document())
+        return digest_of(self.to_document())
 
-    def _document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
+        """The lock as plain JSON values, as the store keeps it: by its own digest."""
         document = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for key in ("modules", "request", "snapshots"):
             document[key] = dict(document[key])
@@ -164,7 +167,7 @@ class Lock:
     def to_json(self) -> bytes:
         """The canonical bytes: keys in order, one package a line, a newline at the end."""
         rows = []
-        for key, value in sorted({**self._document(), "digest": self.digest}.items()):
+        for key, value in sorted({**self.to_document(), "digest": self.digest}.items()):
             text = canonical_json(value).decode()
             if key == "packages":
                 text = "[\n" + ",\n".join(canonical_json(p).decode() for p in value) + "\n]"
@@ -215,6 +218,17 @@ class Lock:
         if not unchanged:
             raise DocumentError(f"{name}: was edited by hand: {REMAKE}")
         return lock
+
+
+def parse_lock(value: Mapping[str, Any]) -> Lock:
+    """The inverse of `to_document`. Raises DocumentError for another form."""
+    name = f"lock {digest_of(value)}"
+    if value.get("lock_version") != LOCK_VERSION:
+        raise DocumentError(f"{name}: lock_version is not {LOCK_VERSION}", hint=REMAKE)
+    faults = list(_faults({**value, "digest": digest_of(value)}))
+    if faults:
+        raise DocumentError("\n".join(f"{name}: {f}" for f in faults))
+    return Lock(**_fields(value))
 
 
 def _refused_constant(text: str) -> Any:

@@ -14,6 +14,8 @@ from goldpress.digest import digest_of
 from goldpress.errors import DocumentError
 
 MANIFEST_VERSION = 2
+#: Of those fields that are no text.
+_TYPES: Mapping[str, type] = {"stand_in": bool, "disk_bytes": int}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +44,17 @@ class ImageManifest:
         return digest_of(self.to_document())
 
 
-def parse_manifest(value: Mapping[str, Any]) -> ImageManifest:
-    """The inverse of `to_document`. Raises DocumentError for unknown or missing fields."""
-    rest = dict(value)
-    if rest.pop("manifest_version", None) != MANIFEST_VERSION:
+def parse_manifest(value: Any) -> ImageManifest:
+    """The inverse of `to_document`. Raises DocumentError for unknown, missing or wrong fields."""
+    if not isinstance(value, Mapping) or value.get("manifest_version") != MANIFEST_VERSION:
         raise DocumentError("image manifest: its manifest_version is not one that I know")
+    rest = {name: found for name, found in value.items() if name != "manifest_version"}
+    for name, found in rest.items():
+        expected = _TYPES.get(name, str)
+        if type(found) is not expected:
+            raise DocumentError(f"image manifest: {name}: expected {expected.__name__}")
+        if isinstance(found, str) and not found.isprintable():
+            raise DocumentError(f"image manifest: {name}: expected one line of text")
     try:
         return ImageManifest(**rest)
     except TypeError as error:

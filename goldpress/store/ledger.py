@@ -135,11 +135,17 @@ def parsed(data: bytes, *, where: str) -> Names:
                 hint="another version of goldpress wrote it; use that one",
             )
         return {
-            name: tuple(Entry(digest=row["digest"], at=row["at"]) for row in rows)
+            name: tuple(Entry(digest=_text(row["digest"]), at=_text(row["at"])) for row in rows)
             for name, rows in value["names"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DocumentError(f"{where}: not a ledger: {error!r}") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no text")
+    return value
 
 
 def _now() -> str:

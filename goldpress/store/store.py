@@ -133,12 +133,24 @@ class Store:
         return f"sha256:{sha256}"
 
     def get_document(self, kind: str, digest: str) -> dict[str, Any]:
-        """Read a document back that is a mapping; raises as `document`."""
-        value: dict[str, Any] = json.loads(self.document(kind, digest))
+        """Read a document back; raises as `document`, DocumentError for what is no mapping."""
+        data = self.document(kind, digest)
+        try:
+            value: Any = json.loads(data)
+        except (ValueError, RecursionError):
+            # Whoever can write to the store can put anything there, under its very own digest.
+            value = None
+        if not isinstance(value, dict):
+            raise DocumentError(f"{kind} {digest}: not a mapping in JSON")
         return value
 
     def document(self, kind: str, digest: str) -> bytes:
-        """The JSON of a document. Raises MissingError, or DocumentError when its bytes changed."""
+        """The JSON of a document. Raises MissingError, or DocumentError when its bytes changed.
+
+        DocumentError, too, for what is no digest: ledgers can be written by others.
+        """
+        if not _SHA256.fullmatch(digest.removeprefix("sha256:")):
+            raise DocumentError(f"{kind} {digest!r:.80}: not the digest of a document")
         path = self._brought(document_key(kind, digest), digest.removeprefix("sha256:"))
         if path is None:
             raise MissingError(f"the store has no {kind} {digest}")
