@@ -18,6 +18,7 @@ from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.responses import EC2Response
 from moto.ec2.responses.amis import AmisResponse
+from moto.kms.responses import KmsResponse
 from moto.s3.responses import S3Response
 from moto.ssm.responses import SimpleSystemManagerResponse
 
@@ -27,6 +28,7 @@ from goldpress.emulator.answers import extend_answers
 from goldpress.emulator.ebs import extend_ebs
 from goldpress.emulator.instances import extend_instances
 from goldpress.emulator.parameters import extend_parameters
+from goldpress.emulator.signatures import extend_signatures
 from goldpress.emulator.templates import extend_templates
 
 
@@ -79,6 +81,7 @@ def test_another_series_of_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         (InstanceBackend, "run_instances", extend_instances),
         (LaunchTemplate, "create_version", extend_templates),
         (SimpleSystemManagerResponse, "put_parameter", extend_parameters),
+        (KmsResponse, "sign", extend_signatures),
     ],
 )
 def test_another_shape_of_a_service_is_refused(

@@ -42,3 +42,15 @@ def test_a_disabled_ami_is_a_wrong_value(account: Account) -> None:
     account.ec2.disable_image(ImageId=image_id)
     put(account, image_id)
     refused("ParameterNotFound", account.client("ssm").get_parameter, Name="/web/ami")
+
+
+def test_a_value_is_there_only_after_aws_has_looked_at_it(account: Account) -> None:
+    image_id = account.register(account.made({0: A}))
+    account.emulator.ask("clock", {"stopped": True})
+    account.emulator.ask("settings", {"parameter_seconds": 5.0})
+    assert put(account, image_id) == 1
+    get = account.client("ssm").get_parameter
+    refused("ParameterNotFound", get, Name="/web/ami")
+    account.emulator.ask("clock", {"advance": 5})
+    assert get(Name="/web/ami")["Parameter"]["Value"] == image_id
+    refused("ParameterAlreadyExists", put, account, image_id)

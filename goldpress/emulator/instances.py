@@ -13,7 +13,7 @@ from moto.ec2.models.instances import InstanceBackend, InstanceState, Reservatio
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
 
-from goldpress.emulator import launches, machines, patches, virtual
+from goldpress.emulator import launches, machines, patches, trail, virtual
 from goldpress.emulator.images import Ec2Error, Image, launchable
 from goldpress.emulator.lives import Life, summary
 from goldpress.emulator.machines import RealLife
@@ -198,6 +198,8 @@ def _launching(original: Callable[..., Reservation]) -> Callable[..., Reservatio
             made = original(self, image.id, count, user_data, security_group_names, **kwargs)
             for instance in made.instances:
                 _begin(instance, image, disks)
+            tags = {row["key"]: row["value"] for row in made.instances[0].get_tags()}
+            trail.launched(made.instances, account=account, region=region, tags=tags)
             return made
 
     return run_instances

@@ -35,7 +35,9 @@ from goldpress.emulator.faults import Faults
 from goldpress.emulator.instances import end_machines, extend_instances, machine_list
 from goldpress.emulator.parameters import extend_parameters
 from goldpress.emulator.s3 import extend_s3
+from goldpress.emulator.signatures import extend_signatures
 from goldpress.emulator.templates import extend_templates
+from goldpress.emulator.trail import extend_trail
 from goldpress.emulator.world import World, enter
 
 #: Its methods are replaced one by one (see `patches`): only these versions have them as expected.
@@ -62,6 +64,8 @@ def extend() -> None:
     extend_templates()
     extend_instances()
     extend_parameters()
+    extend_signatures()
+    extend_trail()
 
 
 def make(port: int, world: World) -> BaseWSGIServer:

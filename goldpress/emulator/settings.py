@@ -44,6 +44,8 @@ class Settings:
     image_invisible_seconds: float = 0.0
     #: from RegisterImage until the AMI is `available`
     image_pending_seconds: float = 0.0
+    #: from PutParameter of the type aws:ec2:image until GetParameter has the value
+    parameter_seconds: float = 0.0
     #: most blocks in one page of a listing; AWS may always return fewer than asked for
     list_page: int = 1000
     #: from launch until `running`, from TerminateInstances until `terminated`
