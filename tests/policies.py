@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 IAM = Path(__file__).resolve().parents[1] / "iam"
-ROLES = ("build", "publish")
+ROLES = ("audit", "build", "check", "promote", "publish", "read")
 OURS = {"StringLike": {"aws:ResourceTag/goldpress:image": "sha256:*"}}
 NEW = {"StringLike": {"aws:RequestTag/goldpress:image": "sha256:*"}}
 LAUNCHED = {"StringLike": {"aws:ResourceTag/goldpress:launch": "goldpress-*"}}
@@ -33,6 +33,8 @@ NAMES = {
     "s3:DeleteObjects": "s3:DeleteObject",
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
+#: How calls begin that change nothing.
+LOOKING = ("Describe", "Get", "List", "Lookup")
 #: Calls that nobody has to be allowed.
 FREE = frozenset({"sts:GetCallerIdentity"})
 
@@ -140,7 +142,37 @@ SCOPES: Mapping[str, Scope] = {
         ("s3:ListBucket", "s3:ListBucketMultipartUploads"),
         Scope(name="Bucket", resources=(BUCKET,)),
     ),
+    "sts:AssumeRole": Scope(name="Readers", resources=("arn:aws:iam::*:role/goldpress-read",)),
 }  # fmt: skip
+
+#: A role's own scopes, where its purpose is narrower.
+OWN: Mapping[tuple[str, str], Scope] = {
+    # Not when an image is made: the tag that tells people which approval brought it to a channel.
+    ("promote", "ec2:CreateTags"): Scope(
+        name="TagChannels",
+        resources=IMAGES,
+        condition={
+            **OURS,
+            "ForAllValues:StringLike": {"aws:TagKeys": ["goldpress:channel:*"]},
+        },
+    ),
+    # A proposal is checked by whoever opens one: it reads. So does an audit.
+    **dict.fromkeys(
+        (("audit", "s3:GetObject"), ("check", "s3:GetObject")),
+        Scope(name="Read", resources=(f"{BUCKET}/${{store_prefix}}*",)),
+    ),
+    **dict.fromkeys(
+        (("build", "kms:Sign"), ("promote", "kms:Sign")),
+        Scope(name="Sign", resources=("${signing_key_arn}",)),
+    ),
+    # Those that goldpress itself makes.
+    **{
+        ("promote", f"ssm:{name}"): Scope(
+            name="Parameters", resources=("arn:aws:ssm:*:${account}:parameter/goldpress/*",)
+        )
+        for name in ("GetParameter", "PutParameter", "AddTagsToResource")
+    },
+}
 
 
 def actions(calls: Iterable[str]) -> set[str]:
@@ -154,13 +186,13 @@ def implied(role: str) -> set[str]:
     return set(rows[role])
 
 
-def policy(allowed: Iterable[str]) -> dict[str, Any]:
+def policy(allowed: Iterable[str], role: str = "") -> dict[str, Any]:
     """The policy document of these permissions; looking alone needs no scope."""
     groups: dict[str, tuple[Scope, list[str]]] = {}
     for action in sorted(set(allowed)):
-        scope = SCOPES.get(action)
+        scope = OWN.get((role, action)) or SCOPES.get(action)
         if scope is None:
-            if not action.partition(":")[2].startswith(("Describe", "Get", "List")):
+            if not action.partition(":")[2].startswith(LOOKING):
                 raise ValueError(f"{action} changes something: give it a scope in SCOPES")
             scope = LOOK
         groups.setdefault(scope.name, (scope, []))[1].append(action)

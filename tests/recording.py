@@ -12,18 +12,24 @@ import subprocess  # noqa: TID251 - the cloud is a process of its own
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [os.fspath(PROJECT)]
 
 from emulated import ENVIRONMENT, Emulator  # noqa: E402 - the path comes first
+from github_server import serving  # noqa: E402 - as above
+from hub import Hub  # noqa: E402 - as above
 from policies import IAM, actions, implied, policy, text  # noqa: E402 - as above
+from promotable import STAGING, Site, make_site  # noqa: E402 - as above
 from publications import ACCOUNT, REGION, block, make_disk, manifest_of, publication, settings_of  # noqa: E402 - as above
 from stores import kept  # noqa: E402 - as above
 
+from goldpress import auditing  # noqa: E402 - as above
 from goldpress.aws.client import Access  # noqa: E402 - as above
 from goldpress.aws.instances import Instances  # noqa: E402 - as above
+from goldpress.aws.trail import DELAY  # noqa: E402 - as above
 from goldpress.digest import sha256_bytes  # noqa: E402 - as above
 from goldpress.errors import CloudError  # noqa: E402 - as above
 from goldpress.machine import launch  # noqa: E402 - as above
@@ -118,14 +124,51 @@ def store_calls(cloud: Emulator, work: Path) -> set[str]:
     return calls
 
 
+def promotion_calls(cloud: Emulator, work: Path) -> dict[str, set[str]]:
+    """What the check of a proposal calls, and what its promotion does."""
+    hub = Hub(bare=work / "images.git")
+    hub.commit("main", {"README.md": "images\n"}, by="ann", message="begin")
+    document = json.dumps({"Version": "2012-10-17", "Statement": STATEMENTS})
+    key = Access().client("kms", REGION).create_key(Policy=document)["KeyMetadata"]["Arn"]
+    with serving(hub) as github:
+        site = make_site(work / "promotion", github, cloud)
+        site.kms_key = key
+        site.policy(staging=STAGING + f'accounts: ["{OTHER}"]\n')
+        site.in_force("staging", site.image("a"))
+        pull = site.propose("staging", site.image("b"))
+        cloud.ask("calls", {})
+        site.check(pull).refuse_failed()
+        checking = counted(cloud)
+        site.merge(pull, "ann")
+        cloud.ask("calls", {})
+        site.promote("staging")
+        promoting = counted(cloud)
+        looking = audit_calls(cloud, site)
+    return {"check": checking, "promote": promoting, "audit": looking, "read": looking}
+
+
+def audit_calls(cloud: Emulator, site: Site) -> set[str]:
+    """What an audit calls in an account, its own or another that it may look at."""
+    folder = site.ws.project / f"images/{site.name}/channels"
+    folder.mkdir()
+    (folder / "staging.yaml").write_bytes(site.file("staging"))
+    cloud.ask("calls", {})
+    end = datetime.now(UTC)
+    found = auditing.audit(site.ws, end - timedelta(hours=1), end, now=end + 2 * DELAY)
+    # The embedded cloud is looked at as one account only.
+    assert found.seen == (f"{ACCOUNT}/{REGION}",)
+    return counted(cloud)
+
+
 def documents(cloud: Emulator, work: Path) -> dict[str, str]:
     """The text of each policy, by its file's name."""
     recorded = {
         "publish": publishing_calls(cloud, work),
         "build": store_calls(cloud, work),
+        **promotion_calls(cloud, work),
     }
     return {
-        f"{role}.json": text(policy(actions(calls) | implied(role)))
+        f"{role}.json": text(policy(actions(calls) | implied(role), role))
         for role, calls in recorded.items()
     }
 

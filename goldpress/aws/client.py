@@ -97,6 +97,7 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+@functools.lru_cache(maxsize=64)
 def checked_region(region: str) -> str:
     """The region itself. Raises CloudError for one that AWS does not have."""
     known: set[str] = set()

@@ -49,6 +49,11 @@ class Image:
     deprecation: str
     facts: Mapping[str, Any]
 
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags; nothing is decided by them."""
+        return {str(row["Key"]): str(row["Value"]) for row in self.facts.get("Tags", [])}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
@@ -214,20 +219,31 @@ class Images:
                 if error.response["Error"]["Code"] not in NO_IMAGE:
                     raise
 
-    def share(self, image: str, accounts: Iterable[str]) -> tuple[str, ...]:
-        """Let these accounts launch the AMI; returns those that could not before."""
+    def launchers(self, image: str) -> frozenset[str]:
+        """The accounts, besides its own, that may launch the AMI."""
         with self._about(image):
             answer = self.client.describe_image_attribute(
                 ImageId=image, Attribute="launchPermission"
             )
-            there = {row.get("UserId") for row in answer.get("LaunchPermissions", [])}
-            missing = tuple(sorted(set(accounts) - there))
-            if missing:
+        rows = answer.get("LaunchPermissions", [])
+        return frozenset(str(row["UserId"]) for row in rows if "UserId" in row)
+
+    def share(self, image: str, accounts: Iterable[str]) -> tuple[str, ...]:
+        """Let these accounts launch the AMI; returns those that could not before."""
+        missing = tuple(sorted(set(accounts) - self.launchers(image)))
+        if missing:
+            with self._about(image):
                 self.client.modify_image_attribute(
                     ImageId=image,
                     LaunchPermission={"Add": [{"UserId": account} for account in missing]},
                 )
         return missing
+
+    def tag(self, image: str, tags: Mapping[str, str]) -> None:
+        """Set these tags of an AMI; the others stay."""
+        rows = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+        with self._about(image):
+            self.client.create_tags(Resources=[image], Tags=rows)
 
     def deprecate(self, image: str, at: datetime) -> None:
         """Say from when on nobody should start anything new from the AMI."""
