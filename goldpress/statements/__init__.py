@@ -1,0 +1,1 @@
+"""Owns statements: what is said of an image, by whom it is signed, and who is believed."""
