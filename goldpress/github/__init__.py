@@ -1,0 +1,1 @@
+"""Owns talking to GitHub: pull requests, reviews, comments, trees; errors are translated once."""
