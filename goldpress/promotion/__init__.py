@@ -1,0 +1,1 @@
+"""Owns promotion: evidence, channel and approval, and what they allow to change."""
