@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from goldpress.errors import CommandError, DocumentError, MissingError
+from goldpress.host.git import TRUSTED
 from goldpress.host.run import Completed, run
 
 LOCK = re.compile(r"images/[^/]+/locks/[^/]+\.json")
@@ -208,7 +209,7 @@ class _Git:
     def _run(self, *words: str, stdin: bytes | None = None) -> Completed:
         passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
         return run(
-            ["git", "-C", self.project, *words],
+            ["git", *TRUSTED, "-C", self.project, *words],
             env={**passed, **_QUIET},
             stdin=stdin,
             timeout=_SECONDS,

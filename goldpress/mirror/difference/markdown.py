@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from goldpress.markdown import code, plain, row
 from goldpress.mirror.difference.change import Difference, Source
 from goldpress.mirror.difference.lines import cve_text, lines, sections, shown_size, summary
 from goldpress.mirror.difference.remarks import some
@@ -17,12 +17,9 @@ SHOWN_PACKAGES = 5
 _HEAD = (
     "| source package | change | version | packages | size | CVEs |\n|---|---|---|---|---:|---|\n"
 )
-#: What has a meaning in Markdown, or makes GitHub tell somebody.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#@!~])")
-_NOT_CODE = re.compile(r"[`|\x00-\x1f\x7f]")
 
 
-def markdown(difference: Difference, *, limit: int = LIMIT) -> str:
+def markdown(difference: Difference, *, limit: int = LIMIT, heading: str = "### ") -> str:
     """A difference as Markdown of at most `limit` characters, tables apart from module streams.
 
     What has no room is counted, never dropped in silence: packages that went up and name no CVE
@@ -30,11 +27,11 @@ def markdown(difference: Difference, *, limit: int = LIMIT) -> str:
     """
     head = "".join(
         (
-            f"### {_code(difference.before.name)} → {_code(difference.after.name)}\n\n",
-            *(f"- {_plain(sentence)}\n" for sentence in summary(difference)),
+            f"{heading}{code(difference.before.name)} → {code(difference.after.name)}\n\n",
+            *(f"- {plain(sentence)}\n" for sentence in summary(difference)),
         )
     )
-    remarks = "".join(f"> {_plain(remark)}\n>\n" for remark in difference.remarks)
+    remarks = "".join(f"> {plain(remark)}\n>\n" for remark in difference.remarks)
     # A remark names what stands in a lock, and that may be of any length.
     tail = remarks[: limit // 4]
     shown = _fitting(difference.sources, limit - len(head) - len(tail))
@@ -55,7 +52,7 @@ def _absent(count: int) -> str:
 
 
 def _title(stream: str) -> str:
-    return f"#### module {_code(stream)}\n\n" if stream else ""
+    return f"#### module {code(stream)}\n\n" if stream else ""
 
 
 def _row(source: Source) -> str:
@@ -63,14 +60,14 @@ def _row(source: Source) -> str:
     for index, line in enumerate(lines(source)):
         first = index == 0
         cells = (
-            _code(source.name) if first else "",
+            code(source.name) if first else "",
             f"**{line.kind}**" if line.kind == "down" else line.kind,
-            _plain(line.versions),
-            _plain(some(line.packages, shown=SHOWN_PACKAGES)),
-            _plain(shown_size(line.size, sign=True)),
-            _plain(cve_text(source, shown=SHOWN_CVES)) if first else "",
+            plain(line.versions),
+            plain(some(line.packages, shown=SHOWN_PACKAGES)),
+            plain(shown_size(line.size, sign=True)),
+            plain(cve_text(source, shown=SHOWN_CVES)) if first else "",
         )
-        text += f"| {' | '.join(cells)} |\n"
+        text += row(cells)
     return text
 
 
@@ -95,11 +92,3 @@ def _calm(source: Source) -> bool:
     found = source.findings
     named = found and (found.fixed or found.reopened)
     return not named and all(c.kind in {"up", "added", "rebuilt"} for c in source.changes)
-
-
-def _code(text: str) -> str:
-    return f"`{_NOT_CODE.sub('', text)}`"
-
-
-def _plain(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
