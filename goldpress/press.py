@@ -20,6 +20,7 @@ from goldpress.disk.image import DiskImage, build_disk, read_disk
 from goldpress.disk.initrd import build_initrd
 from goldpress.distribution import Distribution, Signers
 from goldpress.host import tools
+from goldpress.lock import KIND as LOCK
 from goldpress.lock import Lock
 from goldpress.manifest import ImageManifest
 from goldpress.mirror.roots import IMAGE, PACKAGES
@@ -83,7 +84,8 @@ def package_rows(lock: Lock) -> list[list[str]]:
 class Press:
     """One image of one distribution, from its lock to its disk.
 
-    `judged` is False for one image only: the bare one, which has to fail what the hardened passes.
+    `judged` is False for the bare image, which has to fail what the hardened passes, and where only
+    bytes are compared.
     """
 
     workspace: Workspace
@@ -255,8 +257,25 @@ class Press:
         Raises DocumentError for a waiver that has expired, VerifyError for a control that does
         not hold on the tree.
         """
+        refuse_expired(load_controls(self.definition), datetime.now(UTC).date())
+        pressed = self.make()
+        store = self.workspace.store
+        # By the manifest's digest of them: gc keeps the packages of images that are in use.
+        store.put_document(PACKAGES, package_rows(self.lock))
+        # What a later image differs in from this one is told from both locks.
+        store.put_document(LOCK, self.lock.to_document())
+        digest = store.put_document("manifest", pressed.manifest.to_document())
+        # What is in the ledger is in use: gc keeps its packages until someone forgets it.
+        name = f"{self.definition.name}.{self.distribution.id}.{self.definition.arch}"
+        store.enter(IMAGE, name, digest)
+        return pressed
+
+    def make(self) -> Pressed:
+        """The same without writing to the store, for what is no image of its own.
+
+        Raises VerifyError as `press`. It may be made after its waivers have expired.
+        """
         controls = load_controls(self.definition)
-        refuse_expired(controls, datetime.now(UTC).date())
         for name, sizes in told(plan_pools(self.definition)).items():
             progress.note(f"pool {name}: {sizes}")
         packages = self.packages()
@@ -279,12 +298,6 @@ class Press:
             disk_bytes=disk.raw.stat().st_size,
             block_root=disk.block_root,
         )
-        # By the manifest's digest of them: gc keeps the packages of images that are in use.
-        self.workspace.store.put_document(PACKAGES, package_rows(self.lock))
-        digest = self.workspace.store.put_document("manifest", manifest.to_document())
-        # What is in the ledger is in use: gc keeps its packages until someone forgets it.
-        name = f"{self.definition.name}.{self.distribution.id}.{self.definition.arch}"
-        self.workspace.store.enter(IMAGE, name, digest)
         return Pressed(
             definition=self.definition,
             distribution=self.distribution,

@@ -135,3 +135,16 @@ class Stage:
         with (self._home / ".lock").open("w") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
+
+
+def products(root: Path, name: str) -> Iterator[Product]:
+    """The products of a stage that are there, whatever they were made from."""
+    for path in sorted((root / "stages" / name).glob("[!.]*/product.json")):
+        record = json.loads(path.read_text())
+        yield Product(
+            directory=path.parent,
+            key=path.parent.name,
+            inputs=record["inputs"],
+            facts=record["facts"],
+            fresh=False,
+        )
