@@ -15,6 +15,8 @@ from goldpress.store import Store
 
 AMI_VERSION = 1
 KIND = "ami"
+#: Of those fields that are no text.
+_TYPES: Mapping[str, type] = {"stand_in": bool, "emulated": bool, "volume_gib": int}
 AMI_ID = re.compile(r"ami-[0-9a-f]{8,17}")
 
 
@@ -63,10 +65,13 @@ def series(*, name: str, distribution: str, arch: str, account: str, region: str
 
 
 def parse_ami(value: Mapping[str, Any]) -> Ami:
-    """The inverse of `to_document`. Raises DocumentError for unknown or missing fields."""
+    """The inverse of `to_document`. Raises DocumentError for unknown, missing or wrong fields."""
     rest = dict(value)
     if rest.pop("ami_version", None) != AMI_VERSION:
         raise DocumentError("AMI document: its ami_version is not one that I know")
+    for name, found in rest.items():
+        if type(found) is not _TYPES.get(name, str):
+            raise DocumentError(f"AMI document: {name}: {found!r:.40} is of another type")
     try:
         return Ami(**rest)
     except TypeError as error:

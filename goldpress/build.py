@@ -1,8 +1,7 @@
-"""Owns the main job: lock, press, boot, verify; and what is said at its end."""
+"""Owns the main job: lock, press, boot, verify, attest; and what is said at its end."""
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -10,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from goldpress import progress, proof
+from goldpress.attesting import attest_build
 from goldpress.controls import load_controls
 from goldpress.definition import Definition, Verify
-from goldpress.digest import digest_of, sha256_file, sha256_tree, short
+from goldpress.digest import digest_of, sha256_tree, short
 from goldpress.distribution import Distribution
-from goldpress.errors import BuildError
-from goldpress.host import tools, trees
-from goldpress.host.confine import remove_tree
+from goldpress.holds import refuse_launch
+from goldpress.host import tools
 from goldpress.locking import locked
 from goldpress.machine import accel, power, qemu, ready
 from goldpress.machine.record import Machine
@@ -57,8 +56,10 @@ def press(ws: Workspace, definition: Definition, distribution: Distribution) -> 
 def boot(ws: Workspace, pressed: Pressed, *, name: str = "", room: int = 0) -> Machine:
     """Start a machine from a copy of the image's disk; it runs until `qemu.halt`.
 
-    `room` makes its disk that many bytes larger than the image.
+    `room` makes its disk that many bytes larger than the image. Raises PromotionError for one that
+    is held.
     """
+    refuse_launch(ws, pressed.digest)
     chosen_accelerator = accel.choose(pressed.disk.kernel, cache=ws.build / "accelerator.json")
     progress.note(f"accelerator: {chosen_accelerator.name} ({chosen_accelerator.reason})")
     directory = ws.machines / (name or f"{pressed.definition.name}-{secrets.token_hex(4)}")
@@ -155,64 +156,21 @@ def kept_files(directory: Path) -> list[Path]:
     return sorted([*directory.glob("console*.log"), *directory.glob("verify.*.log")])
 
 
-def reproduce(image: str, *, sandbox: bool) -> dict[str, Any]:
-    """Press the image twice, the second time from nothing in another place, and compare.
-
-    Raises BuildError that names the first difference.
-    """
-    ws, definition, distribution = chosen(image, sandbox=sandbox)
-    first = press(ws, definition, distribution)
-    apart = ws.build / "reproduce"
-    remove_tree(apart)
-    progress.note("once more, from nothing, in another directory")
-    try:
-        second = press(dataclasses.replace(ws, apart=apart), definition, distribution)
-        compare(first, second)
-    finally:
-        remove_tree(apart)
-    return {
-        "image_digest": first.digest,
-        "distribution": distribution.id,
-        "stand_in": distribution.stand_in,
-        "disk_sha256": [first.disk.sha256, second.disk.sha256],
-        "identical": True,
-    }
-
-
-def compare(first: Pressed, second: Pressed) -> None:
-    """Raises BuildError with the first difference between two presses of the same image."""
-    if first.disk.sha256 == second.disk.sha256 and first.digest == second.digest:
-        return
-    raise BuildError(
-        f"two presses of the same inputs differ: {difference(first, second)}",
-        hint="find what wrote the time, the host or an order into it",
-    )
-
-
-def difference(first: Pressed, second: Pressed) -> str:
-    """The first path whose mode, owner, time or bytes differ, or the part of the disk."""
-    for part in ("tree", "var"):
-        one, other = (trees.listing(p.stages["rootfs"].directory / part) for p in (first, second))
-        for path in sorted({*one, *other}):
-            if one.get(path) != other.get(path):
-                place = path if part == "tree" else f"/var{path}".rstrip("/")
-                return f"{place}: {one.get(path)} and {other.get(path)}"
-    for name in ("initrd", "vmlinuz"):
-        one_file, other_file = (p.stages["initrd"].directory / name for p in (first, second))
-        if sha256_file(one_file) != sha256_file(other_file):
-            return f"the {name}"
-    return "the file systems or the partition table, though all files are the same"
-
-
 def build(image: str, *, sandbox: bool) -> dict[str, Any]:
-    """Lock, press, boot and verify an image; returns the result document."""
+    """Lock, press, boot, verify and attest an image; returns the result document."""
     ws, definition, distribution = chosen(image, sandbox=sandbox)
     pressed = press(ws, definition, distribution)
     proven = verify(ws, pressed)
     fresh = [name for name, product in pressed.stages.items() if product.fresh]
     if not fresh and not proven.fresh:
         progress.note("nothing changed: every product and the evidence are there")
-    result = {**summary(ws, pressed, proven), **reported(ws, pressed, proven.facts["evidence"])}
+    evidence = proven.facts["evidence"]
+    statements = attest_build(ws, pressed, evidence)
+    result = {
+        **summary(ws, pressed, proven),
+        **reported(ws, pressed, evidence),
+        "statements": list(statements),
+    }
     tell(result)
     return result
 

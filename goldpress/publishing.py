@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from goldpress import ami as amis
-from goldpress import build, cloud, progress, proof
+from goldpress import attesting, build, cloud, progress, proof
 from goldpress.ami import Ami
 from goldpress.aws.client import Access
 from goldpress.aws.ebs import Blocks
@@ -17,12 +17,14 @@ from goldpress.aws.ec2 import Images
 from goldpress.definition import Definition
 from goldpress.digest import sha256_tree, short
 from goldpress.errors import CloudError, GoldpressError, MissingError
+from goldpress.holds import refuse_launch
 from goldpress.manifest import parse_manifest
 from goldpress.press import Pressed
 from goldpress.publish import audit as audits
 from goldpress.publish import preflight
 from goldpress.publish.blocks import index_disk, read_index
 from goldpress.publish.outcome import Row
+from goldpress.publish.preflight import access_of
 from goldpress.publish.region import Publication, Published
 from goldpress.publish.settings import Settings, Target, load_settings, targets
 from goldpress.publish.upload import WORKERS
@@ -55,11 +57,6 @@ def destination(
     chosen = targets(settings, regions, emulated=access.emulated)
     accounts = {row.region: preflight.identify(access, row.region).account for row in chosen}
     return Destination(access=access, settings=settings, targets=chosen, accounts=accounts)
-
-
-def access_of(settings: Settings, endpoint: str) -> Access:
-    """Who calls. With an endpoint, the embedded cloud's own caller: never a role of AWS."""
-    return Access(endpoint=endpoint) if endpoint else Access(role=settings.role)
 
 
 def endpoint_of(ws: Workspace, *, sandbox: bool) -> str:
@@ -115,10 +112,13 @@ def publish(
 ) -> list[Row]:
     """Publish a pressed image to its regions, and launch it in each to be verified.
 
-    `endpoint` is the embedded cloud's URL; empty: AWS. With `audited` every block is read back
-    before the launch. A region that fails does not keep the others from being tried. Raises what
-    is wrong before any of them: VerifyError for an image that no local evidence vouches for.
+    `endpoint` is the embedded cloud's URL; empty: AWS. Every block is read back before the launch
+    when `audited`, and when an AMI has no signed statement yet: that says what was read. A region
+    that fails does not keep the others from being tried. Raises what is wrong before any of them:
+    PromotionError for an image that is held, VerifyError for one that no local evidence vouches
+    for, TrustError for a key that may not sign.
     """
+    refuse_launch(ws, pressed.digest)
     # Looked at once more: to press takes minutes, and credentials end.
     to = destination(
         pressed.definition, stand_in=pressed.manifest.stand_in, regions=regions, endpoint=endpoint
@@ -127,6 +127,7 @@ def publish(
     suite = sha256_tree(ws.suite(pressed.definition))
     rests_on = proof.evidence_of(ws.store, pressed.manifest, promised, suite)
     announce(to, pressed)
+    signs = attesting.signs(ws, pressed.manifest)
     with progress.step("block index") as step:
         index = index_disk(pressed.disk.raw, expected_root=pressed.manifest.block_root)
         step.update(f"{len(index.blocks)} blocks hold data")
@@ -150,8 +151,14 @@ def publish(
         try:
             with _sole(ws, publication):
                 made = publication.publish()
-            if audited:
-                count = audits.audit(publication.blocks, made.ami.snapshot, index)
+            unsaid = signs and not attesting.is_stated(ws, made.ami)
+            if unsaid and not audited:
+                progress.note(f"{made.ami.ami} is new here: what is signed is what is read back")
+            if audited or unsaid:
+                found = audits.audit(publication.blocks, made.ami.snapshot, index)
+                count = len(found.blocks)
+                if unsaid:
+                    attesting.attest_publication(ws, made.ami, found)
             if launch:
                 trying = Trying(
                     access=to.access, settings=to.settings, target=target, keep=keep_on_failure
@@ -174,6 +181,7 @@ def _proven(ws: Workspace, ami: Ami, trying: Trying, *, rests_on: str, suite: st
             f"{ami.ami} passed this suite before: evidence {short(there)}; "
             f"`./inv verify --ami={ami.ami}` launches it again"
         )
+        attesting.attest_trial(ws, ami, there)
         return there
     return try_ami(ws, ami, trying, rests_on=rests_on)
 
@@ -194,21 +202,25 @@ def audit(ws: Workspace, ami: str, *, endpoint: str = "") -> dict[str, Any]:
         raise MissingError(f"{ami} is gone from {made.region}", hint="run `./inv publish` again")
     # What EC2 would launch now, whatever the document says.
     blocks = Blocks.at(access, made.region, connections=WORKERS)
-    count = audits.audit(blocks, found.snapshot, read_index(ws.store, made.blocks))
+    read = audits.audit(blocks, found.snapshot, read_index(ws.store, made.blocks))
     return {
         "ami": ami,
         "ebs_snapshot": found.snapshot,
         "region": made.region,
         "image_digest": made.image,
         "block_root": made.block_root,
-        "blocks": count,
+        "blocks": len(read.blocks),
     }
 
 
 def verify_ami(
     ws: Workspace, ami: str, *, endpoint: str = "", keep_on_failure: bool = False
 ) -> dict[str, Any]:
-    """Launch an AMI and run its suite. Raises VerifyError, MachineError, CloudError."""
+    """Launch an AMI and run its suite.
+
+    Raises PromotionError for an image that is held, VerifyError, MachineError, CloudError.
+    """
+    refuse_launch(ws, amis.find(ws.store, ami).image)
     made, access, settings = known(ws, ami, endpoint=endpoint)
     (target,) = targets(settings, (made.region,), emulated=access.emulated)
     trying = Trying(access=access, settings=settings, target=target, keep=keep_on_failure)

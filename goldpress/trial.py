@@ -14,12 +14,14 @@ from pathlib import Path
 
 from goldpress import progress, proof
 from goldpress.ami import Ami
+from goldpress.attesting import attest_trial
 from goldpress.aws import checkip
 from goldpress.aws import tunnel as tunnels
 from goldpress.aws.client import Access
 from goldpress.aws.instances import Instances
 from goldpress.controls import load_controls
 from goldpress.digest import digest_of
+from goldpress.holds import refuse_launch
 from goldpress.machine import launch
 from goldpress.machine.ec2 import machine_of
 from goldpress.manifest import parse_manifest
@@ -62,11 +64,13 @@ def plan_of(ami: Ami, trying: Trying) -> launch.Plan:
 
 
 def try_ami(ws: Workspace, ami: Ami, trying: Trying, *, rests_on: str) -> str:
-    """Launch the AMI, run the suite, terminate it; returns the evidence's digest.
+    """Launch the AMI, run the suite, terminate it, sign how it went; returns the evidence's digest.
 
-    `rests_on` is the evidence of a local copy (its digest). Raises VerifyError, MachineError,
-    CloudError; whatever happens, the instance is ended, or kept for some hours if that was asked.
+    `rests_on` is the evidence of a local copy (its digest). Raises PromotionError for an image that
+    is held, VerifyError, MachineError, CloudError; whatever happens, the instance is ended, or kept
+    for some hours if that was asked.
     """
+    refuse_launch(ws, ami.image)
     definition = ws.definition(ami.name)
     instances = Instances.at(trying.access, ami.region)
     examination = proof.examination(
@@ -100,7 +104,9 @@ def try_ami(ws: Workspace, ami: Ami, trying: Trying, *, rests_on: str) -> str:
             raise
         launch.end(instances, launched.journal)
         step.update(f"{evidence.passed} checks passed on {launched.instance}")
-    return digest_of(evidence.to_document())
+    document = digest_of(evidence.to_document())
+    attest_trial(ws, ami, document)
+    return document
 
 
 def _through(

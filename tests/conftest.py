@@ -10,7 +10,17 @@ from centos import Metadata, read_metadata, usable
 
 REAL_METADATA = "GOLDPRESS_REAL_METADATA"
 
-pytest_plugins = ["emulated", "clouds", "rpms", "stores", "mirrored", "closures"]
+pytest_plugins = [
+    "emulated",
+    "clouds",
+    "rpms",
+    "stores",
+    "mirrored",
+    "closures",
+    "github_server",
+    "promotable",
+    "cve_site",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:

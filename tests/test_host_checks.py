@@ -57,3 +57,45 @@ def test_an_interrupted_program_cleans_up_before_its_parent_ends(tmp_path: Path)
         os.killpg(parent.pid, signal.SIGINT)
         assert parent.wait(30) != 0
     assert cleaned.exists()
+
+
+def suite(directory: Path, **tests: str) -> Path:
+    """A project whose tests each have a marker: the name of the test is that of its marker."""
+    (directory / "tests").mkdir(parents=True)
+    rows = "".join(
+        f"@pytest.mark.{name}\ndef test_{name}():\n    {body}\n" for name, body in tests.items()
+    )
+    (directory / "tests" / "test_all.py").write_text(
+        f"import pytest, time\nfrom pathlib import Path\n{rows}"
+    )
+    markers = "".join(f'"{name}",' for name in tests)
+    (directory / "pyproject.toml").write_text(f"[tool.pytest.ini_options]\nmarkers = [{markers}]\n")
+    return directory
+
+
+def test_lanes_run_beside_each_other_and_those_of_one_in_turn(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    seen = "Path('second').exists()"
+    wait = f"[time.sleep(0.05) for _ in range(800) if not {seen}]; assert {seen}"
+    project = suite(
+        tmp_path,
+        # Ends only when the second of the other lane has begun, and that only after the first.
+        shown=wait,
+        first="Path('first').touch()",
+        second="assert Path('first').exists(); Path('second').touch()",
+    )
+    checks.run_lanes(project, shown="shown", beside=("first", "second"))
+    assert capfdbinary.readouterr().out.count(b"1 passed") == 3
+
+
+def test_every_lane_that_fails_is_named(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    project = suite(tmp_path, shown="pass", first="raise OSError('odd')")
+    with pytest.raises(CommandError) as error:
+        checks.run_lanes(project, shown="shown", beside=("first", "none"))
+    assert error.value.message == "; ".join(
+        f"pytest -m {lane}: exit status {status}" for lane, status in (("first", 1), ("none", 5))
+    )
+    assert b"OSError: odd" in capfdbinary.readouterr().out

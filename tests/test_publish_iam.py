@@ -55,5 +55,5 @@ def test_only_one_environment_of_one_repository_is_trusted() -> None:
     assert row["Action"] == "sts:AssumeRoleWithWebIdentity"
     assert equal["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
     sub = equal["token.actions.githubusercontent.com:sub"]
-    assert sub.startswith("repo:${owner}/${repository}:environment:")
+    assert sub == "${subject}:environment:${environment}"
     assert "StringLike" not in row["Condition"]

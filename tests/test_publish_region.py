@@ -99,7 +99,9 @@ def check_content(made: Publication) -> None:
     """One AMI, one EBS snapshot, and in it exactly the disk."""
     (image,), (snapshot,) = own_images(made), own_snapshots(made)
     assert image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"] == snapshot["SnapshotId"]
-    assert audit(made.blocks, snapshot["SnapshotId"], made.index) == len(made.index.blocks)
+    assert len(audit(made.blocks, snapshot["SnapshotId"], made.index).blocks) == len(
+        made.index.blocks
+    )
 
 
 def key_with(policy: dict[str, Any], *, region: str = REGION) -> str:
@@ -154,7 +156,7 @@ def test_only_changed_blocks_are_sent_on_top_of_a_parent(tmp_path: Path, raw: Pa
     made = publication(tmp_path, other, manifest=manifest)
     assert made.publish().sent == 3
     snapshot = amis.find(made.store, next(amis.newest_first(made.store, made.series)).ami).snapshot
-    assert audit(made.blocks, snapshot, made.index) == 16
+    assert len(audit(made.blocks, snapshot, made.index).blocks) == 16
 
 
 def test_without_its_journal_an_ami_is_adopted_after_reading_it_back(
@@ -482,7 +484,7 @@ def test_a_token_that_aws_remembers_from_a_lost_journal_is_not_used_again(
     second = other.publish()
     assert second.sent == 16
     assert second.ami.snapshot != first.ami.snapshot
-    assert audit(other.blocks, second.ami.snapshot, other.index) == 16
+    assert len(audit(other.blocks, second.ami.snapshot, other.index).blocks) == 16
 
 
 def test_a_token_of_a_deleted_snapshot_is_not_used_for_long(
@@ -564,4 +566,4 @@ def test_two_images_of_one_name_follow_each_other(tmp_path: Path, raw: Path) -> 
         two.ami.ami,
         one.ami.ami,
     ]
-    assert audit(second.blocks, two.ami.snapshot, second.index) == 16
+    assert len(audit(second.blocks, two.ami.snapshot, second.index).blocks) == 16

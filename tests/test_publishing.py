@@ -32,13 +32,25 @@ from goldpress.definition import load_definition
 from goldpress.digest import digest_of
 from goldpress.disk.image import DiskImage
 from goldpress.distribution import load_distribution
-from goldpress.errors import CloudError, DocumentError, MissingError, TrustError, VerifyError
+from goldpress.errors import (
+    CloudError,
+    DocumentError,
+    MissingError,
+    PromotionError,
+    TrustError,
+    VerifyError,
+)
+from goldpress.holds import hold_here, release_here
 from goldpress.lock import Lock
 from goldpress.machine import ec2 as machines
 from goldpress.press import Pressed
 from goldpress.publish import outcome
 from goldpress.publish.region import PREFIX, journal_key
+from goldpress.publish.settings import load_settings, targets
+from goldpress.statements.chain import Chain, chain
+from goldpress.statements.signing import trust_here
 from goldpress.store.journal import Journal, journals
+from goldpress.trial import Trying, try_ami
 from goldpress.workspace import Workspace
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -64,6 +76,7 @@ def ws(tmp_path: Path) -> Workspace:
     shutil.copytree(PROJECT / "images/web", project / "images/web", symlinks=True)
     shutil.copytree(PROJECT / "verify", project / "verify")
     (project / "images/web/publish.yaml").write_text(TEXT)
+    (project / "trust.yaml").write_text("keys: {}\n")
     return Workspace(project=project, build=tmp_path / "build")
 
 
@@ -261,6 +274,96 @@ def test_an_audit_comes_before_the_launch(cloud: Emulator, ws: Workspace, presse
     assert not {"ec2:RunInstances", "ebs:PutSnapshotBlock"} & set(cloud.ask("calls"))
 
 
+def believed(ws: Workspace, pressed: Pressed) -> Chain:
+    return chain(ws.store, pressed.digest, trust_here(ws))
+
+
+def test_what_is_new_is_read_back_and_stated_once(
+    cloud: Emulator, ws: Workspace, pressed: Pressed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    places: dict[str, Any] = {"regions": (REGION,), "endpoint": cloud.url, "launch": False}
+    (row,) = publishing.publish(ws, pressed, **places)
+    assert row.published is not None
+    assert row.audited == 6
+    assert f"{row.published.ami.ami} is new here: what is signed is" in capfd.readouterr().err
+    (stated,) = believed(ws, pressed).publications
+    assert (stated.ami, stated.block_root) == (row.published.ami, pressed.manifest.block_root)
+    cloud.ask("calls", {})
+    (again,) = publishing.publish(ws, pressed, **places)
+    assert (again.error, again.audited) == (None, None)
+    assert "ebs:GetSnapshotBlock" not in cloud.ask("calls")
+    assert len(believed(ws, pressed).rows) == 1
+    # An audit that was asked for is not another statement, either.
+    publishing.publish(ws, pressed, **places, audited=True)
+    assert cloud.ask("calls")["ebs:GetSnapshotBlock"] == 6
+    assert len(believed(ws, pressed).rows) == 1
+    # What was killed before it was said is said by the next run.
+    ws.store.forget("statement", pressed.digest, believed(ws, pressed).rows[0].document)
+    publishing.publish(ws, pressed, **places)
+    assert believed(ws, pressed).publications == (stated,)
+
+
+def test_what_is_read_back_and_differs_is_not_stated(
+    cloud: Emulator, ws: Workspace, pressed: Pressed
+) -> None:
+    places: dict[str, Any] = {"regions": (REGION,), "endpoint": cloud.url}
+    (row,) = publishing.publish(ws, pressed, **places, launch=False)
+    assert row.published is not None
+    ws.store.forget("statement", pressed.digest, believed(ws, pressed).rows[0].document)
+    cloud.ask("corrupt", {"snapshot": row.published.ami.snapshot, "index": 3})
+    cloud.ask("calls", {})
+    (row,) = publishing.publish(ws, pressed, **places)
+    assert "1 blocks differ\n    block 3: expected " in str(row.error)
+    assert believed(ws, pressed).rows == ()
+    assert "ec2:RunInstances" not in cloud.ask("calls")
+
+
+def test_a_trust_file_that_is_spoiled_is_told_before_anything_is_sent(
+    cloud: Emulator, ws: Workspace, pressed: Pressed
+) -> None:
+    (ws.project / "trust.yaml").write_text("keys: {x: {}}\n")
+    cloud.ask("calls", {})
+    with pytest.raises(DocumentError, match=r"trust\.yaml: keys\.x\.keyid: this key is required"):
+        publishing.publish(ws, pressed, endpoint=cloud.url)
+    assert set(cloud.ask("calls")) == {"sts:GetCallerIdentity"}
+
+
+def test_a_held_image_is_neither_published_nor_verified(
+    cloud: Emulator, ws: Workspace, pressed: Pressed
+) -> None:
+    places: dict[str, Any] = {"regions": (REGION,), "endpoint": cloud.url}
+    (row,) = publishing.publish(ws, pressed, **places, launch=False)
+    assert row.published is not None
+    ami = row.published.ami
+    hold_here(ws, pressed.digest, "it burns")
+    cloud.ask("calls", {})
+    told = rf"not-held: {pressed.digest} is held since .* by \(this machine\): it burns"
+    with pytest.raises(PromotionError, match=told):
+        publishing.publish(ws, pressed, **places)
+    with pytest.raises(PromotionError, match=told):
+        publishing.verify_ami(ws, ami.ami, endpoint=cloud.url)
+    assert cloud.ask("calls") == {}
+    release_here(ws, pressed.digest, "it was put out")
+    (row,) = publishing.publish(ws, pressed, **places, launch=False)
+    assert row.error is None
+
+
+def test_an_image_that_is_held_meanwhile_is_not_launched(
+    cloud: Emulator, ws: Workspace, pressed: Pressed
+) -> None:
+    (row,) = publishing.publish(ws, pressed, regions=(REGION,), endpoint=cloud.url, launch=False)
+    assert row.published is not None
+    access = Access(endpoint=cloud.url)
+    settings = load_settings(ws.project / "images/web")
+    (target,) = targets(settings, (REGION,), emulated=True)
+    trying = Trying(access=access, settings=settings, target=target, keep=False)
+    hold_here(ws, pressed.digest, "it burns")
+    cloud.ask("calls", {})
+    with pytest.raises(PromotionError, match=r"not-held: .*: it burns"):
+        try_ami(ws, row.published.ami, trying, rests_on=f"sha256:{'1' * 64}")
+    assert cloud.ask("calls") == {}
+
+
 def test_an_ami_that_passed_is_not_launched_again(
     cloud: Emulator, ws: Workspace, pressed: Pressed, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -275,6 +378,8 @@ def test_an_ami_that_passed_is_not_launched_again(
     assert row.document()["evidence"] == there
     assert "ec2:RunInstances" not in cloud.ask("calls")
     assert f"{ami} passed this suite before: evidence {there[7:19]}" in capfd.readouterr().err
+    trials = [row for row in believed(ws, pressed).rows if row.link == "trial"]
+    assert [row.by for row in trials] == ["(this machine)"]
     # A suite that has changed since is run.
     (ws.project / "verify/booted/test_new.py").touch()
     keep(ws.store, evidence_of(ws, pressed), "web")

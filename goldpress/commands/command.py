@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from invoke.tasks import task
@@ -15,6 +16,8 @@ from goldpress.errors import GoldpressError
 
 DEBUG = "GOLDPRESS_DEBUG" in os.environ or "--debug" in sys.argv or "-d" in sys.argv
 INTERRUPTED = 130
+#: Where `tasks.py` is.
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def command(function: Callable[..., Any]) -> Any:

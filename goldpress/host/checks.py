@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 from goldpress.errors import CommandError
 from goldpress.host.run import CLEAN_ENVIRONMENT
@@ -18,6 +21,8 @@ LINTERS: tuple[tuple[str, ...], ...] = (
     ("mypy",),
     ("mypy", "verify"),  # apart: a suite has a conftest of its own, as tests/ has
     ("lint-imports", "--no-cache"),
+    ("zizmor", "--offline", "--no-progress", ".github"),
+    ("actionlint",),  # it finds the workflows of a git checkout by itself
 )
 #: How long a child that was interrupted may take to end what it began: machines, directories.
 CLEANUP_SECONDS = 60
@@ -67,32 +72,41 @@ def run_tests(project: Path, *, markers: str, only: str) -> None:
     _through(project, *words, *(["-k", only] if only else []))
 
 
-def run_lanes(project: Path, *, shown: str, beside: str) -> None:
-    """The tests with the markers `shown`, and at the same time those with `beside`.
+def run_lanes(project: Path, *, shown: str, beside: Sequence[str]) -> None:
+    """The tests with the markers `shown`, and at the same time those with each of `beside` in turn.
 
     A machine without KVM keeps one core busy; the other tests have the second one. Their output
-    comes when both have ended. Raises CommandError when one of the two failed.
+    comes when all have ended. Raises CommandError that names each that failed.
     """
-    argv = _argv(("pytest", "-m", beside))
     failed: list[str] = []
-    with tempfile.TemporaryFile() as output:
-        with subprocess.Popen(
-            argv,
-            cwd=project,
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as other:
-            try:
-                _through(project, "pytest", "-m", shown)
-            except CommandError as error:
-                failed.append(error.message)
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(max_workers=1) as pool:
+        others = [pool.submit(_quietly, project, markers, output) for markers in beside]
+        try:
+            _through(project, "pytest", "-m", shown)
+        except CommandError as error:
+            failed.append(error.message)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        for markers, status in zip(beside, [row.result() for row in others], strict=True):
+            if status != 0:
+                failed.append(f"pytest -m {markers}: exit status {status}")
         output.seek(0)
         sys.stdout.flush()
         sys.stdout.buffer.write(output.read())
         sys.stdout.flush()
-    if other.returncode != 0:
-        failed.append(f"pytest -m {beside}: exit status {other.returncode}")
     if failed:
         raise CommandError("; ".join(failed))
+
+
+def _quietly(project: Path, markers: str, output: IO[bytes]) -> int:
+    """The exit status of the tests with these markers, whose output is kept."""
+    with subprocess.Popen(
+        _argv(("pytest", "-m", markers)),
+        cwd=project,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    ) as child:
+        return child.wait()

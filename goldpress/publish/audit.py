@@ -73,8 +73,8 @@ def compare(expected: BlockIndex, found: BlockIndex) -> list[Difference]:
     ]
 
 
-def audit(blocks: Blocks, snapshot: str, expected: BlockIndex) -> int:
-    """How many blocks were read. Raises TrustError that names those that differ."""
+def audit(blocks: Blocks, snapshot: str, expected: BlockIndex) -> BlockIndex:
+    """What was read back. Raises TrustError that names the blocks that are not what was sent."""
     found = read_back(blocks, snapshot)
     differences = compare(expected, found)
     if differences or found.root != expected.root:
@@ -86,4 +86,4 @@ def audit(blocks: Blocks, snapshot: str, expected: BlockIndex) -> int:
             hint="do not launch it: deregister its AMI, delete the EBS snapshot, find out who "
             "changed it; `./inv publish` then makes it anew",
         )
-    return len(found.blocks)
+    return found

@@ -20,7 +20,7 @@ COLUMNS = ("region", "AMI", "EBS snapshot", "state", "blocks sent", "verified")
 class Row:
     """What came of one region: an AMI, its evidence, an error; the first also beside the last.
 
-    `audited` is the number of blocks that were read back, None when that was not asked for.
+    `audited` is the number of blocks that were read back, None when there was no need to.
     """
 
     region: str

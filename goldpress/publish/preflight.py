@@ -8,6 +8,12 @@ from goldpress.aws.ec2 import Images
 from goldpress.aws.sts import Caller, caller
 from goldpress.errors import CloudError, TrustError
 from goldpress.publish.parent import Encryption
+from goldpress.publish.settings import Settings
+
+
+def access_of(settings: Settings, endpoint: str) -> Access:
+    """Who calls. With an endpoint, the embedded cloud's own caller: never a role of AWS."""
+    return Access(endpoint=endpoint) if endpoint else Access(role=settings.role)
 
 
 def check_cloud(access: Access, *, stand_in: bool) -> None:
