@@ -72,7 +72,12 @@ def left(here: Instances) -> list[str]:
     keys = [row["KeyName"] for row in client.describe_key_pairs()["KeyPairs"]]
     groups = [row["GroupName"] for row in client.describe_security_groups()["SecurityGroups"]]
     rows = [i for r in client.describe_instances()["Reservations"] for i in r["Instances"]]
-    live = [i["InstanceId"] for i in rows if i["State"]["Name"] != "terminated"]
+    # The cloud is shared: what other tests launched has no key of a launch.
+    live = [
+        i["InstanceId"]
+        for i in rows
+        if i["State"]["Name"] != "terminated" and i.get("KeyName", "").startswith("goldpress-")
+    ]
     return [name for name in keys + groups if name.startswith("goldpress-")] + live
 
 
