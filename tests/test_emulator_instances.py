@@ -255,10 +255,12 @@ def test_an_auto_scaling_group_launches_by_the_same_rules(account: Account, ami:
     images = {i["ImageId"] for row in rows for i in row["Instances"]}
     assert images == {ami}
     account.ec2.deregister_image(ImageId=ami)
-    refused(
-        "InvalidAMIID.Unavailable", groups.create_auto_scaling_group,
+    message = refused(
+        "ValidationError", groups.create_auto_scaling_group,
         **{**given, "AutoScalingGroupName": "two"},
     )  # fmt: skip
+    assert message.startswith("You must use a valid fully-formed launch template.")
+    groups.delete_auto_scaling_group(AutoScalingGroupName="web", ForceDelete=True)
 
 
 def test_console_output_comes_late(account: Account, ami: str) -> None:

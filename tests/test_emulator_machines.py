@@ -35,8 +35,32 @@ def test_ec2_follows_the_machine(account: Account, emulator: Emulator) -> None:
     assert reason["Code"] == "Client.InstanceInitiatedShutdown"
     emulator.ask("clock", {"advance": 601})
     assert account.status(second) == "impaired"
+    # Nothing there listens to the power button: shutting down until the bound, then without power.
+    emulator.ask("settings", {"power_off_seconds": 4.0})
     account.ec2.terminate_instances(InstanceIds=[first, second])
+    emulator.ask("clock", {"advance": 60})
+    assert account.instance(second)["State"]["Name"] == "shutting-down"
+    assert process.is_running(qemus[second])
+    waited("its end", lambda: account.instance(second)["State"]["Name"] == "terminated", 20)
     assert not process.is_running(qemus[second])
+    graceful = {m["instance"]: m["graceful"] for m in emulator.ask("instances")}
+    assert graceful[second] is False
+
+
+def test_who_skips_the_shutdown_waits_for_nothing(account: Account, emulator: Emulator) -> None:
+    """[M] TerminateInstances: SkipOsShutdown bypasses the graceful shutdown."""
+    emulator.ask("settings", {"driver": "qemu", "most_machines": 1})
+    image_id = account.register(account.made({0: b"x" * BLOCK}))
+    instance = account.run(image_id)["InstanceId"]
+    (machine,) = [m for m in emulator.ask("instances") if m["instance"] == instance]
+    qemu = qemu_of(machine)
+    account.ec2.terminate_instances(InstanceIds=[instance])
+    assert process.is_running(qemu)
+    # What shuts down has given its place back.
+    other = account.run(image_id)["InstanceId"]
+    account.ec2.terminate_instances(InstanceIds=[instance, other], SkipOsShutdown=True)
+    assert not process.is_running(qemu)
+    assert [m["running"] for m in emulator.ask("instances") if m["instance"] == other] == [False]
 
 
 def test_a_cloud_ends_its_machines(tmp_path: Path, emulator: Emulator) -> None:

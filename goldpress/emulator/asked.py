@@ -73,7 +73,7 @@ def error_answer(service: str, code: str, message: str) -> tuple[list[tuple[str,
             "<RequestID>00000000-0000-0000-0000-000000000000</RequestID></Response>"
         )
         return [("Content-Type", "text/xml")], body.encode()
-    if service in {"ebs", "ssm", "kms", "cloudtrail"}:
+    if service in {"ebs", "ssm", "kms", "cloudtrail", "monitoring"}:
         body = json.dumps({"__type": code, "message": message, "Message": message})
         kind = "application/json" if service == "ebs" else "application/x-amz-json-1.1"
         return [("Content-Type", kind), ("x-amzn-ErrorType", code)], body.encode()

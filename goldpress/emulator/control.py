@@ -6,6 +6,7 @@
     GET|POST /_goldpress/settings    see `goldpress.emulator.settings`
     GET|POST /_goldpress/clock       see `goldpress.emulator.clock`
     GET  /_goldpress/instances       address, ports, console and folder of each instance's machine
+    GET  /_goldpress/balancers       where each listener listens, and what it has open with whom
     POST /_goldpress/corrupt         {"snapshot": "snap-...", "index": 7}: change a byte on disk
 
 It also decides who a request comes from: an access key that names an account
@@ -27,6 +28,7 @@ from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 
 from goldpress.emulator.asked import Asked, asked, error_answer
+from goldpress.emulator.autoscaling import move_clock
 from goldpress.emulator.blocks import BLOCK
 from goldpress.emulator.images import Image
 from goldpress.emulator.snapshots import DirectSnapshot
@@ -52,6 +54,7 @@ class Control:
     application: WSGIApplication
     world: World
     machines: Callable[[], list[dict[str, Any]]]
+    balancers: Callable[[], list[dict[str, Any]]]
     calls: collections.Counter[str] = field(default_factory=collections.Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -100,9 +103,10 @@ class Control:
                 self.world.set(data)
             return self.world.settings_document()
         if name == "clock":
-            return {"now": self.world.clock.set(**data) if posted else self.world.clock.now()}
-        if name == "instances":
-            return self.machines()
+            return {"now": move_clock(self.world, data) if posted else self.world.clock.now()}
+        lists = {"instances": self.machines, "balancers": self.balancers}
+        if name in lists:
+            return lists[name]()
         if name == "corrupt" and posted:
             return corrupt(data["snapshot"], int(data["index"]))
         raise ValueError(f"nothing is at {PREFIX}{name}")

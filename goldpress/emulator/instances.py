@@ -30,6 +30,7 @@ def extend_instances() -> None:
     """Give moto's instances a life. Raises RuntimeError when moto has changed."""
     run = patches.original(InstanceBackend, "run_instances", RUN)
     respond = patches.original(InstanceResponse, "run_instances", ("self",))
+    end = patches.original(InstanceResponse, "terminate_instances", ("self",))
     patches.replace(General, {"get_console_output": get_console_output})
     for name in ("start", "stop", "terminate", "reboot"):
         patches.original(MotoInstance, name, ("self",))
@@ -37,6 +38,7 @@ def extend_instances() -> None:
         return
     setattr(InstanceBackend, "run_instances", _launching(run))  # noqa: B010 - moto's methods
     setattr(InstanceResponse, "run_instances", _answering(respond))  # noqa: B010
+    setattr(InstanceResponse, "terminate_instances", _ending(end))  # noqa: B010
     terminate = MotoInstance.terminate
     changes: dict[str, Any] = {
         LIFE: None,
@@ -95,6 +97,18 @@ def _terminating(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return before
 
     return terminate
+
+
+def _ending(original: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
+    def terminate_instances(self: Any) -> ActionResult:
+        """[M] TerminateInstances: `SkipOsShutdown` leaves the guest no time."""
+        done = original(self)
+        if self._get_bool_param("SkipOsShutdown"):
+            for name in self._get_param("InstanceIds", []):
+                _life(self.ec2_backend.get_instance(name)).end(at_once=True)
+        return done
+
+    return terminate_instances
 
 
 def _stop(self: Any) -> InstanceState:
@@ -215,7 +229,9 @@ def _check_capacity(backend: Any, count: int, zone: str) -> None:
     world = current()
     live = [i for i in every_instance(backend) if _state(i).name in {"pending", "running"}]
     if world.settings.driver == "qemu":
-        room = world.settings.most_machines - sum(1 for _, life in real_lives() if life.alive)
+        # What shuts down has given its place back, as on EC2, though it runs for a while.
+        alive = sum(1 for _, life in real_lives() if life.alive and life.ended is None)
+        room = world.settings.most_machines - alive
     elif world.settings.zone_capacity:
         room = world.settings.zone_capacity - sum(1 for i in live if i.placement.zone == zone)
     else:
@@ -233,7 +249,13 @@ def every_instance(backend: Any) -> list[Any]:
     return [i for r in list(backend.reservations.values()) for i in r.instances]
 
 
+_LIVES: dict[str, Life] = {}
 _REAL: dict[str, RealLife] = {}
+
+
+def life_of(instance_id: str) -> Life | None:
+    """An instance's life, without a search through all accounts and regions."""
+    return _LIVES.get(instance_id)
 
 
 def real_lives() -> list[tuple[str, RealLife]]:
@@ -257,11 +279,16 @@ def _begin(instance: Any, image: Image, disks: list[dict[str, Any]]) -> None:
         instance.ec2_backend.volumes[device.volume_id].snapshot_id = device.snapshot_id
     if world.settings.driver == "virtual":
         life: Life = virtual.launch(
-            world, instance_id=instance.id, image_id=image.id, number=next(_NUMBERS)
+            world,
+            image_id=image.id,
+            number=next(_NUMBERS),
+            zone=str(instance.placement.zone),
+            kind=instance.instance_type,
         )
     else:
         life = _real(instance, image, disks)
     setattr(instance, LIFE, life)
+    _LIVES[instance.id] = life
 
 
 def _real(instance: Any, image: Image, disks: list[dict[str, Any]]) -> RealLife:
@@ -325,4 +352,4 @@ def machine_list() -> list[dict[str, Any]]:
 def end_machines() -> None:
     """Kill every machine: the cloud ends."""
     for _, life in real_lives():
-        life.release()
+        life.release(at_once=True)

@@ -36,8 +36,12 @@ class Life:
         """Everything on its serial console so far."""
         raise NotImplementedError
 
-    def release(self) -> None:
-        """The instance ends: so does whatever runs for it."""
+    def release(self, *, at_once: bool = False) -> None:
+        """The instance ends: so does whatever runs for it, `at_once` without being asked."""
+
+    def released(self) -> bool:
+        """Whether nothing runs for it any more, once it was told to end."""
+        return True
 
     def gone(self) -> str:
         """Why it ended or stopped by itself; empty while it did not."""
@@ -49,7 +53,7 @@ class Life:
         now, settings = self.world.clock.now(), self.world.settings
         if self.ended is not None:
             over = now >= self.ended + settings.shutting_down_seconds
-            return "terminated" if over else "shutting-down"
+            return "terminated" if over and self.released() else "shutting-down"
         if self.failure:
             return "terminated"
         if self.stopped is not None:
@@ -69,11 +73,13 @@ class Life:
         age = self.world.clock.now() - self.launched
         return "initializing" if age < self.world.settings.impaired_seconds else "impaired"
 
-    def end(self) -> None:
-        """TerminateInstances."""
-        if self.ended is None:
+    def end(self, *, at_once: bool = False) -> None:
+        """TerminateInstances; `at_once` is its SkipOsShutdown."""
+        first = self.ended is None
+        if first:
             self.ended = self.world.clock.now()
-            self.release()
+        if first or at_once:
+            self.release(at_once=at_once)
 
     def posted_console(self, *, latest: bool) -> bytes:
         """What GetConsoleOutput has: its last part, without `latest` only after a while."""

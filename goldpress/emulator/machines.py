@@ -7,6 +7,7 @@ console are those of `goldpress.machine`, which is all that is used from outside
 from __future__ import annotations
 
 import socket
+import threading
 import time
 import uuid as uuids
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from goldpress.emulator.lives import Life
 from goldpress.emulator.snapshots import DirectSnapshot
 from goldpress.emulator.world import World
 from goldpress.errors import GoldpressError
-from goldpress.machine import process, qemu
+from goldpress.machine import power, process, qemu
 from goldpress.machine.instance import Instance
 from goldpress.machine.record import Machine
 
@@ -33,6 +34,8 @@ class RealLife(Life):
 
     machine: Machine | None = None
     answered: float = 0.0
+    #: whether it followed its power button; None while it runs, or when it was killed at once
+    graceful: bool | None = None
 
     def reachable(self) -> bool:
         """Whether sshd inside greets: a connection alone proves nothing, QEMU itself accepts it."""
@@ -57,10 +60,27 @@ class RealLife(Life):
             return self.failure or "it was never started"
         return "" if process.is_running(self.machine.process) else "the machine has shut down"
 
-    def release(self) -> None:
-        """Kill the machine."""
-        if self.machine is not None:
-            qemu.halt(self.machine)
+    def release(self, *, at_once: bool = False) -> None:
+        """Press the power button and let the guest end, up to a bound; `at_once`: kill it.
+
+        [D] EC2 user guide, "Methods for terminating an instance": a default termination attempts
+        a graceful shutdown of the operating system.
+        """
+        machine = self.machine
+        if machine is None:
+            return
+        if at_once:
+            qemu.halt(machine)
+            return
+        threading.Thread(target=self._power_off, args=(machine,), daemon=True).start()
+
+    def _power_off(self, machine: Machine) -> None:
+        self.graceful = power.power_off(machine, timeout=self.world.settings.power_off_seconds)
+        qemu.halt(machine)
+
+    def released(self) -> bool:
+        """Whether its process has ended."""
+        return not self.alive
 
     @property
     def alive(self) -> bool:
@@ -108,6 +128,7 @@ def described(instance_id: str, life: RealLife) -> dict[str, Any]:
     return {
         "instance": instance_id,
         "running": life.alive,
+        "graceful": life.graceful,
         "address": machine.address,
         "ssh_port": machine.ssh_port,
         "http_port": machine.http_port,

@@ -25,20 +25,25 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from goldpress.emulator import daemon
 from goldpress.emulator.amis import extend_amis
 from goldpress.emulator.answers import extend_answers
+from goldpress.emulator.autoscaling import extend_autoscaling
+from goldpress.emulator.cloudwatch import extend_cloudwatch
 from goldpress.emulator.control import Control
 from goldpress.emulator.described import extend_described
 from goldpress.emulator.ebs import extend_ebs
+from goldpress.emulator.elbv2 import extend_elbv2
 from goldpress.emulator.faults import Faults
 from goldpress.emulator.instances import end_machines, extend_instances, machine_list
+from goldpress.emulator.listeners import balancer_list, end_balancers, extend_listeners
 from goldpress.emulator.parameters import extend_parameters
+from goldpress.emulator.quotas import extend_quotas
 from goldpress.emulator.s3 import extend_s3
 from goldpress.emulator.signatures import extend_signatures
 from goldpress.emulator.templates import extend_templates
 from goldpress.emulator.trail import extend_trail
 from goldpress.emulator.world import World, enter
+from goldpress.machine import daemon
 
 #: Its methods are replaced one by one (see `patches`): only these versions have them as expected.
 SERIES = "5.2."
@@ -64,8 +69,13 @@ def extend() -> None:
     extend_templates()
     extend_instances()
     extend_parameters()
+    extend_quotas()
     extend_signatures()
     extend_trail()
+    extend_cloudwatch()
+    extend_elbv2()
+    extend_autoscaling()
+    extend_listeners()
 
 
 def make(port: int, world: World) -> BaseWSGIServer:
@@ -73,7 +83,10 @@ def make(port: int, world: World) -> BaseWSGIServer:
     extend()
     enter(world)
     cloud = DomainDispatcherApplication(create_backend_app)
-    application = Faults(application=Control(application=cloud, world=world, machines=machine_list))
+    control = Control(
+        application=cloud, world=world, machines=machine_list, balancers=balancer_list
+    )
+    application = Faults(application=control)
     return make_server(
         ADDRESS, port, application, threaded=True, request_handler=MotoRequestHandler
     )
@@ -89,9 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server = make(options.port, world)
     url = f"http://{ADDRESS}:{server.server_port}"
     if options.daemon:
-        if daemon.detach(world.directory):
+        if daemon.detach(world.directory / "cloud.log"):
             return 0
-        daemon.record(world.directory, url)
+        daemon.announce(world.directory / "cloud.json", url)
     signal.signal(signal.SIGTERM, _end)
     if options.until_eof:
         threading.Thread(target=_watch_input, daemon=True).start()
@@ -101,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
             server.serve_forever()
     finally:
+        end_balancers()
         end_machines()
         if not options.directory:
             shutil.rmtree(directory, ignore_errors=True)

@@ -7,7 +7,7 @@ changes what is named and keeps the rest; GET tells all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -19,8 +19,13 @@ ACCELERATORS = ("kvm", "tcg")
 class Model:
     """How virtual instances of an AMI behave; shares are of all instances, 0 to 1.
 
-    The time to boot is log-normal. `never_healthy` boot and fail their checks; `dies` become
-    impaired `dies_after_seconds` after the boot; `never_runs` end while they are pending.
+    The time to boot is log-normal. `never_healthy` boot and fail their checks, as do all in zones
+    that end with one of `bad_zones` (``a``) and of `bad_types`; `dies` become impaired
+    `dies_after_seconds` after the boot, and all do when they leak, at about `leaks_after_seconds`
+    (0: no leak); `never_runs` end while they are pending. All that run answer a load balancer's
+    check with the HTTP status `serves`. Whatever their checks say, the share `errors` of the
+    requests to them fails, and the others take `latency_seconds`; both grow with every hour since
+    the boot by `errors_per_hour` and `latency_per_hour`.
     """
 
     median_seconds: float = 20.0
@@ -29,6 +34,14 @@ class Model:
     never_healthy: float = 0.0
     dies: float = 0.0
     dies_after_seconds: float = 600.0
+    serves: int = 200
+    bad_zones: Sequence[str] = ()
+    bad_types: Sequence[str] = ()
+    leaks_after_seconds: float = 0.0
+    errors: float = 0.0
+    latency_seconds: float = 0.05
+    errors_per_hour: float = 0.0
+    latency_per_hour: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +64,8 @@ class Settings:
     #: from launch until `running`, from TerminateInstances until `terminated`
     pending_seconds: float = 2.0
     shutting_down_seconds: float = 1.0
+    #: so long a real instance has to follow its power button; then its power is cut
+    power_off_seconds: float = 600.0
     #: GetConsoleOutput without `Latest` has nothing before this age of the instance
     console_seconds: float = 30.0
     #: checks that did not pass until then are `impaired`, before that `initializing`
@@ -62,6 +77,8 @@ class Settings:
     most_machines: int = 2
     #: instances that may run at once in one zone with the driver `virtual`; 0: any number
     zone_capacity: int = 0
+    #: the share of Spot instances that is taken back in an hour; of simulations inside a process
+    spot_loss_per_hour: float = 0.0
     #: how virtual instances behave, by AMI id; "*" is every other
     models: Mapping[str, Model] = field(default_factory=lambda: {"*": Model()})
     #: which virtual instances are the unlucky ones

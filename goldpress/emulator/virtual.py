@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
+from goldpress.emulator import fates
 from goldpress.emulator.lives import Life
+from goldpress.emulator.scaling.world import NEVER
 from goldpress.emulator.settings import Model, Settings
 from goldpress.emulator.world import World
 
@@ -16,6 +17,15 @@ class VirtualLife(Life):
 
     boots_at: float = 0.0
     dies_at: float | None = None
+    serves: int = 200
+
+    def answer(self, at: float) -> tuple[int, float]:
+        """The HTTP status of a check at this time (0: none comes), and until when it is so."""
+        dies = NEVER if self.dies_at is None else self.launched + self.dies_at
+        boots = self.launched + self.boots_at
+        if self.failure or self.ended is not None or self.stopped is not None or at >= dies:
+            return 0, NEVER
+        return (0, boots) if at < boots else (self.serves, dies)
 
     def reachable(self) -> bool:
         """After it has booted, and until it dies."""
@@ -32,20 +42,23 @@ def model_of(settings: Settings, image_id: str) -> Model:
     return settings.models.get(image_id, settings.models["*"])
 
 
-def launch(world: World, *, instance_id: str, image_id: str, number: int) -> VirtualLife:
+def launch(
+    world: World, *, image_id: str, number: int, zone: str = "", kind: str = ""
+) -> VirtualLife:
     """Begin an instance; the same `number` with the same seed has the same fate."""
-    del instance_id
-    model = model_of(world.settings, image_id)
-    chance = random.Random(f"{world.settings.seed} {image_id} {number}")  # noqa: S311 - no secret
-    # Always the same draws in the same order: one share does not change another's victims.
-    boot = chance.lognormvariate(0.0, model.sigma) * model.median_seconds
-    never_runs, never_healthy, dies = (chance.random() for _ in range(3))
-    boots_at = world.settings.pending_seconds + boot
-    life = VirtualLife(world=world, launched=world.clock.now(), boots_at=boots_at)
-    if never_runs < model.never_runs:
+    settings = world.settings
+    model = model_of(settings, image_id)
+    fate = fates.drawn(
+        model, seed=settings.seed, image_id=image_id, number=number, zone=zone, kind=kind
+    )
+    life = VirtualLife(
+        world=world,
+        launched=world.clock.now(),
+        boots_at=settings.pending_seconds + fate.boots,
+        serves=model.serves,
+    )
+    if not fate.runs:
         life.failure = "the virtual instance could not be started"
-    if never_healthy < model.never_healthy:
-        life.boots_at = float("inf")
-    if dies < model.dies:
-        life.dies_at = boots_at + model.dies_after_seconds
+    if fate.dies < NEVER:
+        life.dies_at = settings.pending_seconds + fate.dies
     return life

@@ -85,6 +85,9 @@ BENCH_TOOLS = (
           "comparing a sync with dnf reposync"),
 )  # fmt: skip
 
+#: What only rehearsing a roll under real traffic needs.
+BALANCER = _tool("haproxy", "haproxy", "load balancers of the embedded cloud")
+
 #: Packages whose version shapes bytes, by stage; part of a stage's key.
 INSTALLERS = ("rpm", "librpm9", "dnf", "libdnf2", "libsolv1", "createrepo-c", "bubblewrap")
 LABELLERS = ("libselinux1", "bubblewrap")
@@ -189,9 +192,10 @@ def _free_ids() -> int:
 def report() -> list[tuple[str, str, str]]:
     """(what, state, purpose) of every tool and ability, for `invoke doctor`."""
     rows = []
-    for tool in TOOLS:
+    for tool in (*TOOLS, BALANCER):
         path = tool.path()
-        state = (versions((tool.package,)).partition("=")[2] or "there") if path else "MISSING"
+        lacking = "MISSING" if tool in TOOLS else "not installed; installed when it is needed"
+        state = (versions((tool.package,)).partition("=")[2] or "there") if path else lacking
         rows.append((tool.program, state, tool.purpose))
     rows.append(("user namespaces", _try_namespace(), "builds as an ordinary user"))
     kvm = Path("/dev/kvm")
