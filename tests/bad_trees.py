@@ -5,6 +5,7 @@ An empty old text stands for all of the section.
 
 from __future__ import annotations
 
+import bad_logs
 import bad_php_trees
 import bad_web_trees
 
@@ -287,6 +288,7 @@ BAD: list[tuple[str, str, str, str, str]] = [
         "No such unit",
         "systemd-analyze does not rate it: 'No such unit'",
     ),
+    *bad_logs.TREES,
     *bad_web_trees.BAD,
     *bad_php_trees.BAD,
 ]

@@ -275,7 +275,16 @@ GOOD: dict[str, tuple[int, str]] = {
             "9 system_u:system_r:init_t:s0 (sd-pam)\n"
             "2 system_u:system_r:kernel_t:s0 kthreadd\n"
             "7 system_u:system_r:gp_nginx_t:s0 nginx\n"
-            "8 system_u:system_r:gp_php_app_t:s0 php-fpm"
+            "8 system_u:system_r:gp_php_app_t:s0 php-fpm\n"
+            "6 system_u:system_r:gp_logs_t:s0 systemd-journal"
+        ),
+    ),
+    "logs": (
+        0,
+        "named\n# This is private data. Do not parse.\nLAST_CURSOR=s=1;i=2\n\n"
+        + "\n\n".join(
+            f"Id={unit}\nLoadState=loaded\nActiveState=active\nResult=success\nConditionResult=yes"
+            for unit in ("goldpress-logs.service", "goldpress-logs-last.service")
         ),
     ),
     "audit-rules": (0, "## comment\n-D\n-b 8192\n-w /run/x/ -p wa -k identity"),

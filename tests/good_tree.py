@@ -35,6 +35,7 @@ def pool_unit(name: str, *rows: str) -> str:
         f"User=gp-{name}",
         f"SELinuxContext=system_u:system_r:gp_php_{name}_t:s0",
         "IPAddressDeny=any",
+        "After=goldpress-logs.service",
         *rows,
     )
 
@@ -42,10 +43,20 @@ def pool_unit(name: str, *rows: str) -> str:
 OWN = PARAMETERS["os-service-sandbox"]
 
 
+LOGS = PARAMETERS["os-logs-shipped"]
+
+
 def own_unit(name: str) -> str:
     """The unit of a small service of ours."""
     context = f"SELinuxContext=system_u:system_r:{OWN['domains'][name]}:s0"
-    return unit("os-service-sandbox", context)
+    return unit("os-service-sandbox", context, *logs_rows(name))
+
+
+def logs_rows(name: str) -> list[str]:
+    """What sending the logs wants of a unit: its place in the order, and its commands."""
+    orders = [f"{k}={' '.join(v)}" for k, v in LOGS["orders"].get(name, {}).items()]
+    commands = LOGS["commands"].get(name, {}).items()
+    return [*orders, *(f"{key}={row}" for key, rows in commands for row in rows)]
 
 
 def exposure(name: str, value: str) -> str:
@@ -104,6 +115,9 @@ RULES = "\n".join(
     [
         rule("gp_nginx_t", "http_port_t", "tcp_socket", "name_bind"),
         rule("gp_nginx_t", "gp_php_app_public_t", "file", "getattr open read"),
+        rule("gp_logs_t", "http_port_t", "tcp_socket", "name_connect"),
+        rule("gp_logs_t", "gp_logs_state_t", "file", "create getattr open read write"),
+        rule("gp_logs_t", "var_log_t", "file", "getattr open read"),
         "allow domain proc_t:dir search; [ allow_x ]:True",
         *pool_rules("app"),
         rule("gp_php_app_t", "postgresql_port_t", "tcp_socket", "name_connect"),
@@ -249,6 +263,7 @@ GOOD: dict[str, tuple[int, str]] = {
             "KillSignal=SIGQUIT",
             "AmbientCapabilities=CAP_NET_BIND_SERVICE",
             "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+            *logs_rows("nginx.service"),
         ),
     ),
     "exposure-nginx.service": (0, exposure("nginx.service", "1.6")),

@@ -210,7 +210,10 @@ def test_accounts_that_units_run_as(closure: Closure) -> None:
         for unit in units
         for name in re.findall(r"^(?:User|Group)=(\S+)$", unit.read_text(), re.MULTILINE)
     }
-    assert users == SERVICE_ACCOUNTS.keys()
+    made = (web.files / "usr/lib/sysusers.d/goldpress.conf").read_text()
+    own = set(re.findall(r"^u (\S+)", made, re.MULTILINE))
+    assert users - own == SERVICE_ACCOUNTS.keys()
+    assert "goldpress-logs" in users & own
     assert set(SERVICE_ACCOUNTS.values()) <= closure.names
     # `m ec2-user wheel` needs the group, which setup's own list has.
     assert closure.paths["/etc/group"][0] == "setup"

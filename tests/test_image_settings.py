@@ -54,6 +54,47 @@ def test_where_secrets_are_is_known_and_left_to_who_fetches_them(tmp_path: Path)
     assert set(files.values()) == {""}
 
 
+TRUST = "/etc/pki/tls/certs/ca-bundle.crt"
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://logs.example.com:443", "https://logs.example.com:443"),
+        (
+            "https://logs.example.com:443/insert/journald/",
+            "https://logs.example.com:443/insert/journald",
+        ),
+        ("https://10.0.0.5:19532", "https://10.0.0.5:19532"),
+        ("http://169.254.0.19:80", "http://169.254.0.19:80"),
+    ],
+)
+def test_a_log_host_is_for_who_sends_the_logs(tmp_path: Path, url: str, kept: str) -> None:
+    said, files = settings(tmp_path, f"LOG_URL={url}\n")
+    assert said == ""
+    assert files["logs.env"] == f'LOG_URL="{kept}"\nLOG_TRUST="{TRUST}"\n'
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://logs.example.com:80",
+        "http://10.0.0.5:80",
+        "http://169.254.169.254:80",
+        "http://169.254.0.19.example.com:80",
+        "https://logs.example.com",
+        "https://logs.example.com:22",
+        "https://logs.example.com:443 --trust",
+        "https://user:word@logs.example.com:443",
+        "logs.example.com:443",
+    ],
+)
+def test_logs_never_go_in_plain_nor_to_another_port(tmp_path: Path, url: str) -> None:
+    said, files = settings(tmp_path, f"LOG_URL={url}\n")
+    assert said.strip() == f"goldpress-settings: LOG_URL is left out: {url} is not of its form"
+    assert "logs.env" not in files
+
+
 def test_no_user_data_is_no_file(tmp_path: Path) -> None:
     assert settings(tmp_path, "") == ("", {})
 

@@ -138,8 +138,12 @@ def test_every_unit_of_baseos_is_listed(census: Census, closure: Closure) -> Non
 def test_the_units_of_appstream_are_of_packages_of_the_image(
     census: Census, closure: Closure, metadata: Metadata
 ) -> None:
-    # Its file lists are not at hand; its packages' programs are.
+    # Its file lists are not at hand; its packages' programs, and what lies in /etc, are.
     assert census.appstream.keys() <= closure.names
-    programs = {"nginx": "/usr/sbin/nginx", "php-fpm": "/usr/sbin/php-fpm"}
+    programs = {
+        "nginx": "/usr/sbin/nginx",
+        "php-fpm": "/usr/sbin/php-fpm",
+        "systemd-journal-remote": "/etc/systemd/journal-upload.conf",
+    }
     assert programs.keys() == census.appstream.keys()
     assert all(program in metadata.owners for program in programs.values())

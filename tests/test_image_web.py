@@ -84,7 +84,7 @@ def test_every_unit_is_one_of_centos(metadata: Metadata, web: Definition) -> Non
 
 
 #: Names that a module uses only where they are there, in an `optional`.
-OPTIONAL = re.compile(r"\(optional .*?\n\)|\(optional [^\n]*\)\)", re.DOTALL)
+OPTIONAL = re.compile(r"\(optional [^\n]*\)\)|\(optional .*?\n\)", re.DOTALL)
 
 
 @pytest.mark.parametrize("policy", ["c9s", "c10s"])

@@ -94,6 +94,14 @@ SECTIONS = {
     "audit-rules": "cat /etc/audit/rules.d/*.rules",
     "audit-rules-loaded": "auditctl -l",
     "shadow": "cat /etc/shadow",
+    # Whether the user data names a log host; what that has acknowledged, at first after a while.
+    "logs": (
+        "if [ -e /run/goldpress/logs.env ]; then echo named; for _ in $(seq 60); do"
+        " [ -s /var/lib/goldpress-logs/state ] && break; sleep 1; done;"
+        " cat /var/lib/goldpress-logs/state; echo; fi;"
+        " systemctl show --no-pager --property=Id,LoadState,ActiveState,Result,ConditionResult"
+        " -- goldpress-logs.service goldpress-logs-last.service"
+    ),
     "machine-id": "cat /etc/machine-id",
     "product-uuid": "cat /sys/class/dmi/id/product_uuid",
     "host-key": "ssh-keygen -l -f /var/lib/goldpress/ssh/ssh_host_ed25519_key.pub",

@@ -73,8 +73,9 @@ NGINX = (
     " --ambient-caps=+net_bind_service -- nginx -T"
 )
 
-#: Who could do what to a pool, and it to others: all that the compiled policy allows.
-DOMAINS = "^gp_(nginx|php_[a-z0-9]+)_t$"
+#: Who could do what to a pool, and it to others; and who sends the logs: all that the compiled
+#: policy allows.
+DOMAINS = "^gp_(logs|nginx|php_[a-z0-9]+)_t$"
 POLICY = "$(ls {tree}/etc/selinux/targeted/policy/policy.*)"
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from goldpress import progress
-from goldpress.aws.instances import Instances, Launch
+from goldpress.aws.instances import Instances, Launch, Launchable
 from goldpress.errors import CloudError, MachineError
 from goldpress.machine import process, ssh
 from goldpress.machine.process import Process
@@ -66,16 +66,19 @@ def begin(
     directory: Path,
     caller_cidr: Callable[[], str],
     now: Callable[[], float] = time.time,
+    name: str = "",
+    wanted: Callable[[str, str], Launchable] | None = None,
 ) -> Launched:
     """Launch an instance with a key of its own in `directory`. Raises CloudError, CommandError.
 
-    What was made until an error is ended again; what cannot be ended stays in the journal.
+    `name` is what everything of it is called; `wanted` makes of that name and the id of its
+    security group what to launch, where that is not the plan's AMI. What was made until an error is
+    ended again; what cannot be ended stays in the journal.
     """
-    name = f"goldpress-{secrets.token_hex(6)}"
+    name = name or f"goldpress-{secrets.token_hex(6)}"
     directory.mkdir(mode=0o700, parents=True)
     public = ssh.make_login_key(directory / "login_key", comment=name)
-    key = f"{PREFIX}{plan.account}/{plan.region}/{name}.json"
-    journal = Journal(objects=objects, key=key)
+    journal = Journal(objects=objects, key=journal_key(plan.account, plan.region, name))
     owner = asdict(process.identify(os.getpid()))
     journal.write(
         name=name, ami=plan.ami, begun=int(now()), owner=owner, emulated=plan.emulated,
@@ -86,25 +89,34 @@ def begin(
         cidr = plan.from_cidr or (caller_cidr() if plan.reach == "direct" else own_range)
         instances.add_key(name, public)
         group = instances.add_group(name, vpc=vpc, cidr=cidr)
-        wanted = Launch(
-            token=name,
-            ami=plan.ami,
-            instance_type=plan.instance_type,
-            key=name,
-            group=group,
-            subnet=plan.subnet,
-            root_device=plan.root_device,
-            volume_gib=plan.volume_gib,
-            public=plan.reach == "direct" and not plan.emulated,
-            tags={"Name": name, "goldpress:image": plan.image},
+        launch: Launchable = (
+            wanted(name, group)
+            if wanted
+            else Launch(
+                token=name,
+                ami=plan.ami,
+                instance_type=plan.instance_type,
+                key=name,
+                group=group,
+                subnet=plan.subnet,
+                root_device=plan.root_device,
+                volume_gib=plan.volume_gib,
+                public=plan.reach == "direct" and not plan.emulated,
+                tags={"Name": name, "goldpress:image": plan.image},
+            )
         )
         started = now()
-        instance = instances.launch(wanted)
+        instance = instances.launch(launch)
         journal.write(instance=instance)
     except BaseException as error:
         abandon(instances, journal, error)
         raise
     return Launched(plan=plan, journal=journal, instance=instance, started=started)
+
+
+def journal_key(account: str, region: str, name: str) -> str:
+    """The key of a launch's journal."""
+    return f"{PREFIX}{account}/{region}/{name}.json"
 
 
 def end(instances: Instances, journal: Journal) -> list[str]:

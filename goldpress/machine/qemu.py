@@ -17,7 +17,7 @@ from pathlib import Path
 
 from goldpress.errors import CommandError, MachineError, MissingError
 from goldpress.host.run import run
-from goldpress.machine import address, imds, process, record, ssh
+from goldpress.machine import address, imds, loghost, process, record, ssh
 from goldpress.machine.address import Endpoint
 from goldpress.machine.instance import GUEST_ADDRESS, Instance, write_configuration
 from goldpress.machine.record import Firmware, Machine
@@ -30,6 +30,8 @@ PIDFILE = "qemu.pid"
 #: The command line of the machine, to start it once more with the disk that it left.
 COMMAND = "qemu.json"
 CPU_MODELS = {"kvm": "host", "tcg": "max"}
+#: Where QEMU takes orders from this host, among a machine's sockets: see `power.press`.
+MONITOR = "qmp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,21 +56,24 @@ def escaped(value: str | Path) -> str:
     return str(value).replace(",", ",,")
 
 
-def metadata_command(configuration: Path) -> str:
-    """What QEMU runs for each connection to 169.254.169.254:80, split as a shell would."""
-    return shlex.join([sys.executable, "-I", "-S", os.fspath(imds.__file__), str(configuration)])
+def connected(program: str, path: Path) -> str:
+    """What QEMU runs for each connection to an address of ours, split as a shell would."""
+    return escaped(shlex.join([sys.executable, "-I", "-S", program, str(path)]))
 
 
-def network_option(endpoint: Endpoint, configuration: Path) -> str:
-    """The user network: the guest reaches its metadata service and nothing else.
+def network_option(endpoint: Endpoint, directory: Path) -> str:
+    """The user network: the guest reaches its metadata service and its log host, nothing else.
 
     `restrict=on` drops every other packet to the host and beyond; the forwards stay.
     """
+    metadata = connected(imds.__file__, directory / record.INSTANCE)
+    logs = connected(loghost.__file__, directory / record.JOURNAL)
     return ",".join(
         [
             "user,id=net,restrict=on,ipv6=off,net=169.254.0.0/16,host=169.254.0.2,dns=169.254.0.3",
             f"dhcpstart={GUEST_ADDRESS}",
-            f"guestfwd=tcp:169.254.169.254:80-cmd:{escaped(metadata_command(configuration))}",
+            f"guestfwd=tcp:169.254.169.254:80-cmd:{metadata}",
+            f"guestfwd=tcp:{loghost.ADDRESS}:80-cmd:{logs}",
             f"hostfwd=tcp:{endpoint.address}:{endpoint.ssh_port}-:22",
             f"hostfwd=tcp:{endpoint.address}:{endpoint.http_port}-:80",
         ]
@@ -86,6 +91,7 @@ def boot_argv(
     directory: Path,
     uuid: str,
     endpoint: Endpoint,
+    sockets: Path,
     accelerator: str,
     memory_mib: int = 1024,
     cpus: int = 2,
@@ -107,9 +113,10 @@ def boot_argv(
         "-drive", (f"if=none,id=root,format=qcow2,cache=unsafe,discard=unmap,"
                    f"file={escaped(directory / OVERLAY)}"),
         "-device", f"nvme,drive=root,serial={serial}{boot_first}",
-        "-netdev", network_option(endpoint, directory / "instance.json"),
+        "-netdev", network_option(endpoint, directory),
         "-device", f"virtio-net-pci,netdev=net,mac={mac_address(uuid)},romfile=",
         "-device", "virtio-rng-pci",
+        "-qmp", f"unix:{escaped(sockets / MONITOR)},server=on,wait=off",
         "-pidfile", str(directory / PIDFILE), "-daemonize",
     ]
     if kernel is None:
@@ -177,24 +184,26 @@ def boot(
     kernel: Kernel | None = None,
     size_bytes: int | None = None,
     uuid: str | None = None,
+    user_data: bytes | None = None,
     own_key: bool = True,
     ovmf: Path = OVMF_DIRECTORY,
 ) -> Machine:
     """Start a machine on an overlay of `disk` (raw) in the new folder `directory`.
 
     Returns once QEMU runs; `ready.wait_ready` waits for the guest. `kernel` boots directly
-    instead of through UEFI. `instance` is what its metadata service says; its login key is added
-    as first public key, unless `own_key` is False: then who logs in has another. `size_bytes`
-    makes the disk larger than the image, as on EC2. Raises MissingError, MachineError,
-    CommandError; nothing is left running then.
+    instead of through UEFI. `instance` is what its metadata service says, or `user_data` and
+    little else; its login key is added as first public key, unless `own_key` is False: then who
+    logs in has another. `size_bytes` makes the disk larger than the image, as on EC2. Raises
+    MissingError, MachineError, CommandError; nothing is left running then.
     """
     directory = directory.absolute()
     uuid = uuid or str(uuids.uuid4())
     prepare(disk, directory=directory, kernel=kernel, size_bytes=size_bytes, ovmf=ovmf)
     login_key = ssh.make_login_key(directory / "login_key", comment=f"goldpress-{uuid[:8]}")
-    given = instance or Instance(instance_id=f"i-{uuid.replace('-', '')[:17]}")
+    name = f"i-{uuid.replace('-', '')[:17]}"
+    given = instance or Instance(instance_id=name, user_data=user_data)
     keys = {**({"goldpress": login_key} if own_key else {}), **given.public_keys}
-    write_configuration(replace(given, public_keys=keys), directory / "instance.json")
+    write_configuration(replace(given, public_keys=keys), directory / record.INSTANCE)
     # A unix socket's path is limited to about 100 bytes; a build directory's may be longer.
     sockets = Path(tempfile.mkdtemp(prefix="goldpress-"))
     firmware: Firmware = "uefi" if kernel is None else "direct"
@@ -205,6 +214,7 @@ def boot(
                 directory=directory,
                 uuid=uuid,
                 endpoint=endpoint,
+                sockets=sockets,
                 accelerator=accelerator,
                 memory_mib=memory_mib,
                 cpus=cpus,

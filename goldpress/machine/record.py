@@ -12,6 +12,8 @@ from goldpress.machine.process import Process
 from goldpress.store import write_atomically
 
 RECORD_NAME = "machine.json"
+INSTANCE = "instance.json"
+JOURNAL = "journal.export"
 
 Firmware = Literal["uefi", "direct"]
 
@@ -60,7 +62,12 @@ class Machine:
     @property
     def instance(self) -> Path:
         """What its metadata service serves."""
-        return self.directory / "instance.json"
+        return self.directory / INSTANCE
+
+    @property
+    def journal(self) -> Path:
+        """What its log host was sent: see `goldpress.machine.loghost.entries`."""
+        return self.directory / JOURNAL
 
 
 def save(machine: Machine) -> None:

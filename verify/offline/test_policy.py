@@ -16,6 +16,7 @@ from watched import Watched
 
 RULE = re.compile(r"allow (\S+) (\S+):(\S+) (?:\{ ([^}]*) \}|(\S+));(?: \[ (.*) \]:(\w+))?")
 NGINX = "gp_nginx_t"
+LOGS = "gp_logs_t"
 WRITING = {"append", "create", "link", "rename", "setattr", "unlink", "write"}
 
 
@@ -107,6 +108,22 @@ def test_labels(tree: Facts, parameters: Watched[Any], promise: Promise) -> None
         wanted[pool.root] = f"{pool.types}_code_t"
     wrong = different(found, wanted)
     assert not wrong, f"labels: {'; '.join(wrong)}"
+
+
+@pytest.mark.control("os-logs-policy")
+def test_logs_policy(tree: Facts, parameters: Watched[Any]) -> None:
+    """Who sends the logs connects to log hosts, listens at no port, writes only its own state."""
+    found = rules(tree, LOGS)
+    reached = sorted(targets(found, {"name_connect"}))
+    assert reached, "the sender of logs may connect to nothing"
+    other = [port for port in reached if port not in parameters["ports"]]
+    assert not other, f"the sender of logs may connect to {other}"
+    bound = targets(found, {"name_bind"})
+    assert not bound, f"the sender of logs may listen at {sorted(bound)}"
+    run = targets(found, {"execute_no_trans"})
+    assert not run, f"the sender of logs may run {sorted(run)}"
+    written = targets(found, WRITING, {"file", "dir"}) - {LOGS, parameters["state"]}
+    assert not written, f"the sender of logs may write {sorted(written)}"
 
 
 @pytest.mark.control("web-nginx-policy")
