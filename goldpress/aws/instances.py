@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from goldpress.aws.client import Access, Client
 from goldpress.aws.errors import cause_code, translated
@@ -35,6 +35,17 @@ class Instance:
     private_address: str
     boot_mode: str
     token: str
+
+
+class Launchable(Protocol):
+    """What an instance is launched with."""
+
+    @property
+    def ami(self) -> str:
+        """What it is launched from."""
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of RunInstances, a client token among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +106,7 @@ class Instances:
         """Raises CloudError when no client can be made."""
         return cls(client=access.client("ec2", region), region=region)
 
-    def launch(self, wanted: Launch) -> str:
+    def launch(self, wanted: Launchable) -> str:
         """The id of the instance that this token launched, now or before. Raises CloudError."""
         with self._about(f"an instance of {wanted.ami}"):
             answer = self.client.run_instances(**wanted.arguments())
@@ -143,10 +154,13 @@ class Instances:
         return str(answer.get("Output") or "").encode()
 
     def terminate(self, instance: str) -> None:
-        """End it, and wait until EC2 says that it has ended. Raises CloudError."""
+        """End it, and wait until EC2 says that it has ended. Raises CloudError.
+
+        Nothing on it is worth a graceful shutdown, which a broken image would never end.
+        """
         with self._about(instance):
             try:
-                self.client.terminate_instances(InstanceIds=[instance])
+                self.client.terminate_instances(InstanceIds=[instance], SkipOsShutdown=True)
             except self.client.exceptions.ClientError as error:
                 if error.response["Error"]["Code"] in NO_INSTANCE:
                     return
