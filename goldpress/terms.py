@@ -13,6 +13,16 @@ from pydantic import AfterValidator, Field
 from goldpress.controls import ControlId
 from goldpress.definition import Name
 from goldpress.document import Part, matching, nearest
+from goldpress.replacement import (
+    Alarms,
+    Ceilings,
+    Connections,
+    Limits,
+    MaxAge,
+    Replacing,
+    connections_faults,
+    replacing_faults,
+)
 
 #: What `image:` says before anything was promoted.
 NONE = "none"
@@ -63,13 +73,21 @@ Approvals = Annotated[int, Field(ge=1, le=6)]
 
 
 class Fleet(Part):
-    """Auto Scaling groups of one account, region and silo; no account: the one that publishes."""
+    """Auto Scaling groups of one account, region and silo; no account: the one that publishes.
+
+    `alarms` are CloudWatch's, any of which stops a roll and takes it back; `connections` what its
+    database bears; no instance is to be older than `max_age_days`.
+    """
 
     name: Name
     account: Account | None = None
     region: Region
     silo: Name
     groups: Annotated[tuple[Group, ...], AfterValidator(_some)]
+    replacing: Replacing = Field(default_factory=Replacing)
+    alarms: Alarms = ()
+    connections: Connections | None = None
+    max_age_days: MaxAge | None = None
 
 
 class Wave(Part):
@@ -114,14 +132,16 @@ class Policy(Part):
     """The whole file.
 
     `regions` is where the digest is to be available, `accounts` who may launch it besides the one
-    that publishes, `readers` the role by account that may look at what runs there. `after` is the
-    channel that has to have held it for `soak_hours` before.
+    that publishes, `readers` the role by account that may look at what runs there, `rollers` the
+    one that may also change its groups. `after` is the channel that has to have held it for
+    `soak_hours` before. `limits` are what gates let through, `ceilings` what no roll goes above.
     """
 
     image: ImageName
     regions: Annotated[tuple[Region, ...], AfterValidator(_some)]
     accounts: Annotated[tuple[Account, ...], AfterValidator(_unique)] = ()
     readers: dict[Account, Role] = Field(default_factory=dict)
+    rollers: dict[Account, Role] = Field(default_factory=dict)
     after: ChannelName | None = None
     soak_hours: Hours = 0
     approvals: Approvals = 1
@@ -131,6 +151,8 @@ class Policy(Part):
     expedite: Expedite | None = None
     fleets: tuple[Fleet, ...] = ()
     waves: tuple[Wave, ...] = ()
+    limits: Limits = Field(default_factory=Limits)
+    ceilings: Ceilings = Field(default_factory=Ceilings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,15 +175,20 @@ def contradictions(policy: Policy, name: str) -> Iterator[str]:
         yield "expedite.soak_hours: is longer than without haste"
     if expedite and expedite.approvals <= policy.approvals:
         yield "expedite.approvals: haste needs more approvals than patience"
-    for account, role in policy.readers.items():
-        if account not in policy.accounts:
-            yield f"readers.{account}: is not in `accounts`"
-        if role.split(":")[4] != account:
-            yield f"readers.{account}: its role is of another account, {role.split(':')[4]}"
+    yield from _role_faults(policy)
     for index, freeze in enumerate(policy.freeze):
         yield from _freeze_faults(freeze, f"freeze[{index}]")
     yield from _fleet_faults(policy)
     yield from _wave_faults(policy)
+
+
+def _role_faults(policy: Policy) -> Iterator[str]:
+    for name, roles in (("readers", policy.readers), ("rollers", policy.rollers)):
+        for account, role in roles.items():
+            if account not in policy.accounts:
+                yield f"{name}.{account}: is not in `accounts`"
+            if role.split(":")[4] != account:
+                yield f"{name}.{account}: its role is of another account, {role.split(':')[4]}"
 
 
 def _freeze_faults(freeze: Freeze, where: str) -> Iterator[str]:
@@ -190,6 +217,11 @@ def _fleet_faults(policy: Policy) -> Iterator[str]:
             if key in seen:
                 yield f"{where}.groups: {group!r} is in fleet {seen[key]!r} already"
             seen.setdefault(key, fleet.name)
+        yield from (f"{where}.replacing.{row}" for row in replacing_faults(fleet.replacing))
+        if fleet.connections is not None:
+            yield from (
+                f"{where}.connections.{row}" for row in connections_faults(fleet.connections)
+            )
 
 
 def _wave_faults(policy: Policy) -> Iterator[str]:
@@ -199,6 +231,8 @@ def _wave_faults(policy: Policy) -> Iterator[str]:
         where = f"waves[{index}]"
         if wave.name in {row.name for row in policy.waves[:index]}:
             yield f"{where}.name: {wave.name!r} is listed twice"
+        if "alarms" in wave.gates:
+            yield from _alarm_faults(policy, wave, where)
         for fleet in wave.fleets:
             if fleet not in known:
                 yield f"{where}.fleets: there is no fleet {fleet!r}{nearest(fleet, known)}"
@@ -208,3 +242,10 @@ def _wave_faults(policy: Policy) -> Iterator[str]:
     for fleet in sorted(known):
         if reached.get(fleet, 0) < _WHOLE_PERCENT:
             yield f"waves: fleet {fleet!r} never reaches 100 percent"
+
+
+def _alarm_faults(policy: Policy, wave: Wave, where: str) -> Iterator[str]:
+    """A gate that looks at no alarm would always be open."""
+    for fleet in policy.fleets:
+        if fleet.name in wave.fleets and not fleet.alarms:
+            yield f"{where}.gates: `alarms`, but fleet {fleet.name!r} names none in its `alarms`"

@@ -43,6 +43,7 @@ fleets:
     region: eu-west-1
     silo: green
     groups: [shop-a]
+    alarms: [intern-errors]
 
 waves:
   - name: first
