@@ -15,18 +15,23 @@ from goldpress.commands import (
     building,
     checks,
     cloud,
+    demo,
     evidence,
     host,
     locks,
     mirror,
     promotion,
     publishing,
+    rehearse,
+    roll,
+    rolling,
     standing,
 )
 
 ns = Collection(
     host.setup,
     host.doctor,
+    demo.demo,
     building.build_image,
     building.reproduce,
     building.controls,
@@ -42,6 +47,9 @@ ns = Collection(
     promotion.promote,
     promotion.hold,
     promotion.release,
+    roll.rollback,
+    rolling.drift,
+    rolling.quarantine,
     standing.status,
     standing.affected,
     standing.audit,
@@ -53,5 +61,7 @@ for tasks in (
     evidence.keys,
     mirror.tasks,
     promotion.tasks,
+    rehearse.tasks,
+    roll.tasks,
 ):
     ns.add_collection(tasks)

@@ -20,10 +20,12 @@ ROLES: Mapping[str, Mapping[str, tuple[tuple[str, ...], str]]] = {
     "account.yaml": {
         "RebuildRole": (("build", "publish"), "BuildKey"),
         "CheckRole": (("check",), ""),
-        "PromoteRole": (("build", "promote"), "PromoteKey"),
-        "AuditRole": (("audit",), ""),
+        "PromoteRole": (("build", "promote", "roll", "keys"), "PromoteKey"),
+        "AuditRole": (("audit", "drift"), ""),
+        "OperateRole": (("quarantine", "operate"), ""),
     },
-    "reader.yaml": {"ReadRole": (("read",), "")},
+    "reader.yaml": {"ReadRole": (("read", "drift"), "")},
+    "roller.yaml": {"RollRole": (("roll", "quarantine"), "")},
 }
 
 

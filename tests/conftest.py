@@ -7,20 +7,28 @@ from pathlib import Path
 
 import pytest
 from centos import Metadata, read_metadata, usable
+from hypothesis import settings
 
 REAL_METADATA = "GOLDPRESS_REAL_METADATA"
 
 pytest_plugins = [
     "emulated",
     "clouds",
+    "fronts",
     "rpms",
     "stores",
     "mirrored",
     "closures",
     "github_server",
     "promotable",
+    "fleeted",
     "cve_site",
 ]
+
+
+# How long an example takes is the machine's business.
+settings.register_profile("goldpress", deadline=None)
+settings.load_profile("goldpress")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -49,7 +49,8 @@ def _scalar(value: Any, shape: Any, path: str) -> list[str]:
 
 
 def _as_python(pattern: str) -> str:
-    """The model's patterns are Java's, which has names for classes of characters."""
+    """The model's patterns are Java's: it has names for classes of characters, and surrogates."""
+    pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
     return pattern.replace(r"\p{L}", "a-zA-Z").replace(r"\p{Z}", r"\s").replace(r"\p{N}", r"\d")
 
 

@@ -15,13 +15,18 @@ from typing import Any
 import yaml
 
 IAM = Path(__file__).resolve().parents[1] / "iam"
-ROLES = ("audit", "build", "check", "promote", "publish", "read")
+ROLES = (
+    "audit", "build", "check", "drift", "keys", "operate", "promote", "publish", "quarantine",
+    "read", "roll",
+)  # fmt: skip
 OURS = {"StringLike": {"aws:ResourceTag/goldpress:image": "sha256:*"}}
 NEW = {"StringLike": {"aws:RequestTag/goldpress:image": "sha256:*"}}
 LAUNCHED = {"StringLike": {"aws:ResourceTag/goldpress:launch": "goldpress-*"}}
 SNAPSHOTS = ("arn:aws:ec2:*::snapshot/*",)
 IMAGES = ("arn:aws:ec2:*::image/*",)
 BUCKET = "arn:aws:s3:::${store_bucket}"
+AUTO_SCALING = ("arn:aws:autoscaling:*:${account}:autoScalingGroup:*:autoScalingGroupName/*",)
+INSTANCES = ("arn:aws:ec2:*:${account}:instance/*",)
 
 #: Calls whose permission has another name.
 NAMES = {
@@ -33,6 +38,8 @@ NAMES = {
     "s3:DeleteObjects": "s3:DeleteObject",
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
+#: Services whose permissions begin otherwise.
+SERVICES = {"elbv2": "elasticloadbalancing", "service-quotas": "servicequotas"}
 #: How calls begin that change nothing.
 LOOKING = ("Describe", "Get", "List", "Lookup")
 #: Calls that nobody has to be allowed.
@@ -114,6 +121,37 @@ SCOPES: Mapping[str, Scope] = {
             }
         },
     ),
+    **dict.fromkeys(
+        (
+            "autoscaling:StartInstanceRefresh", "autoscaling:CancelInstanceRefresh",
+            "autoscaling:RollbackInstanceRefresh", "autoscaling:UpdateAutoScalingGroup",
+        ),
+        Scope(name="Refresh", resources=AUTO_SCALING),
+    ),
+    **dict.fromkeys(
+        (
+            "autoscaling:EnterStandby", "autoscaling:ExitStandby", "autoscaling:DetachInstances",
+            "autoscaling:AttachInstances", "autoscaling:SetDesiredCapacity",
+        ),
+        Scope(name="Isolate", resources=AUTO_SCALING),
+    ),
+    **dict.fromkeys(
+        ("ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplateVersions"),
+        Scope(name="Versions", resources=("arn:aws:ec2:*:${account}:launch-template/*",)),
+    ),
+    **dict.fromkeys(
+        ("elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"),
+        Scope(
+            name="Targets",
+            resources=("arn:aws:elasticloadbalancing:*:${account}:targetgroup/*/*",),
+        ),
+    ),
+    # Of what a group launches: the role of its instances, given to EC2 and nobody else.
+    "iam:PassRole": Scope(
+        name="InstanceRoles",
+        resources=("arn:aws:iam::${account}:role/*",),
+        condition={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+    ),
     "ec2-instance-connect:OpenTunnel": Scope(
         name="Tunnel",
         resources=("arn:aws:ec2:*:*:instance-connect-endpoint/*",),
@@ -156,6 +194,42 @@ OWN: Mapping[tuple[str, str], Scope] = {
             "ForAllValues:StringLike": {"aws:TagKeys": ["goldpress:channel:*"]},
         },
     ),
+    # What is in quarantine is tagged with that, and with nothing else.
+    **dict.fromkeys(
+        (("quarantine", "ec2:CreateTags"), ("quarantine", "ec2:DeleteTags")),
+        Scope(
+            name="Mark",
+            resources=INSTANCES,
+            condition={"ForAllValues:StringEquals": {"aws:TagKeys": ["goldpress:quarantine"]}},
+        ),
+    ),
+    ("quarantine", "ec2:ModifyInstanceAttribute"): Scope(
+        name="KeepDisks",
+        resources=(*INSTANCES, "arn:aws:ec2:*:${account}:volume/*"),
+        condition={"StringEquals": {"ec2:Attribute": "BlockDeviceMappings"}},
+    ),
+    # A refresh is refused to who may not launch what its template says, whatever that is.
+    ("roll", "ec2:RunInstances"): Scope(
+        name="Launch",
+        resources=(
+            *IMAGES,
+            *SNAPSHOTS,
+            "arn:aws:ec2:*:*:instance/*",
+            "arn:aws:ec2:*:*:volume/*",
+            "arn:aws:ec2:*:*:network-interface/*",
+            "arn:aws:ec2:*:*:security-group/*",
+            "arn:aws:ec2:*:*:subnet/*",
+            "arn:aws:ec2:*:*:key-pair/*",
+            "arn:aws:ec2:*:*:launch-template/*",
+            "arn:aws:ec2:*:*:placement-group/*",
+        ),
+    ),
+    **{
+        (role, "sts:AssumeRole"): Scope(
+            name="Rollers", resources=("arn:aws:iam::*:role/goldpress-roll",)
+        )
+        for role in ("roll", "operate")
+    },
     # A proposal is checked by whoever opens one: it reads. So does an audit.
     **dict.fromkeys(
         (("audit", "s3:GetObject"), ("check", "s3:GetObject")),
@@ -167,17 +241,20 @@ OWN: Mapping[tuple[str, str], Scope] = {
     ),
     # Those that goldpress itself makes.
     **{
-        ("promote", f"ssm:{name}"): Scope(
+        (role, f"ssm:{name}"): Scope(
             name="Parameters", resources=("arn:aws:ssm:*:${account}:parameter/goldpress/*",)
         )
         for name in ("GetParameter", "PutParameter", "AddTagsToResource")
+        for role in ("promote", "roll")
     },
 }
 
 
 def actions(calls: Iterable[str]) -> set[str]:
     """The permissions that recorded calls (``service:Operation``) need."""
-    return {NAMES.get(call, call) for call in calls} - FREE
+    named = {NAMES.get(call, call) for call in calls} - FREE
+    parts = (call.partition(":") for call in named)
+    return {f"{SERVICES.get(service, service)}:{name}" for service, _, name in parts}
 
 
 def implied(role: str) -> set[str]:

@@ -17,6 +17,7 @@ from goldpress.locking import locked
 from goldpress.machine import accel, qemu, ready
 from goldpress.machine.record import Machine
 from goldpress.press import Press, Pressed
+from goldpress.rehearsal import project
 from goldpress.workspace import Workspace, workspace
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -57,22 +58,8 @@ def one_more_line(press: Press, directory: Path) -> Press:
 
 
 def twin(directory: Path) -> Workspace:
-    """A workspace beside the project's: its products, but a store, machines and cloud of its own.
-
-    The store begins with the documents and names that the project's has.
-    """
-    ws = workspace()
-    store, own = ws.build / "store", {"store", "machines", "publish", "cloud"}
-    (directory / "store").mkdir(parents=True)
-    for path in ws.build.iterdir():
-        if path.name not in own:
-            (directory / path.name).symlink_to(path)
-    for path in store.iterdir():
-        if path.name in {"documents", "ledger"}:
-            shutil.copytree(path, directory / "store" / path.name)
-        elif path.name not in {"journals", "locks", "tmp"}:
-            (directory / "store" / path.name).symlink_to(path)
-    return dataclasses.replace(ws, build=directory)
+    """A workspace beside the project's, see `goldpress.rehearsal.project.twin`."""
+    return project.twin(workspace(), directory)
 
 
 @contextmanager
@@ -86,12 +73,20 @@ def apart(press: Press, directory: Path) -> Iterator[Press]:
 
 
 @contextmanager
-def booted_directly(pressed: Pressed, directory: Path) -> Iterator[Machine]:
+def booted_directly(
+    pressed: Pressed, directory: Path, *, user_data: bytes | None = None
+) -> Iterator[Machine]:
     """The image's kernel, started by QEMU itself: fast, and never evidence."""
     disk = pressed.disk
     kernel = qemu.Kernel(kernel=disk.kernel, initrd=disk.initrd, command_line=disk.command_line)
     found = accel.choose(disk.kernel, cache=directory.parent / "accelerator.json")
-    machine = qemu.boot(disk.raw, directory=directory, accelerator=found.name, kernel=kernel)
+    machine = qemu.boot(
+        disk.raw,
+        directory=directory,
+        accelerator=found.name,
+        kernel=kernel,
+        user_data=user_data,
+    )
     with qemu.halting(machine):
         ready.wait_ready(machine, BOOT_SECONDS)
         yield machine

@@ -16,7 +16,6 @@ from clouds import Account
 from clouds import block as block_of
 from emulated import Emulator
 from github_server import GitHubServer
-from hub import BOT, Pull
 
 from goldpress import ami as amis
 from goldpress import checking, promoting
@@ -33,6 +32,7 @@ from goldpress.promotion.available import parameter_name, pointer_name
 from goldpress.promotion.record import Promotion, history
 from goldpress.publish.blocks import BlockIndex, keep_index
 from goldpress.publish.register import ami_name
+from goldpress.rehearsal.site import BOT, Pull
 from goldpress.statements.judged import PROMISES
 from goldpress.statements.publication import Publication
 from goldpress.statements.signing import local_signer, trust_here

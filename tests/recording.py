@@ -12,28 +12,34 @@ import subprocess  # noqa: TID251 - the cloud is a process of its own
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [os.fspath(PROJECT)]
 
 from emulated import ENVIRONMENT, Emulator  # noqa: E402 - the path comes first
+from fleeted import make_fleeted  # noqa: E402 - as above
 from github_server import serving  # noqa: E402 - as above
-from hub import Hub  # noqa: E402 - as above
 from policies import IAM, actions, implied, policy, text  # noqa: E402 - as above
 from promotable import STAGING, Site, make_site  # noqa: E402 - as above
 from publications import ACCOUNT, REGION, block, make_disk, manifest_of, publication, settings_of  # noqa: E402 - as above
+from rolled import Named, Rolled, wave  # noqa: E402 - as above
 from stores import kept  # noqa: E402 - as above
 
-from goldpress import auditing  # noqa: E402 - as above
+from goldpress import adoption, auditing, drifting, planning, quarantining  # noqa: E402 - as above
 from goldpress.aws.client import Access  # noqa: E402 - as above
 from goldpress.aws.instances import Instances  # noqa: E402 - as above
 from goldpress.aws.trail import DELAY  # noqa: E402 - as above
 from goldpress.digest import sha256_bytes  # noqa: E402 - as above
+from goldpress.emulator.inprocess import Call  # noqa: E402 - as above
+from goldpress.emulator.settings import Model  # noqa: E402 - as above
 from goldpress.errors import CloudError  # noqa: E402 - as above
 from goldpress.machine import launch  # noqa: E402 - as above
 from goldpress.publish.audit import audit  # noqa: E402 - as above
+from goldpress.rehearsal.site import Hub  # noqa: E402 - as above
 from goldpress.store import Store  # noqa: E402 - as above
 
 OTHER = "111122223333"
@@ -52,8 +58,8 @@ def counted(cloud: Emulator) -> set[str]:
     return set(cloud.ask("calls"))
 
 
-def publishing_calls(cloud: Emulator, work: Path) -> set[str]:
-    """What publishing, its audit, a launch and its end call."""
+def publishing_calls(cloud: Emulator, work: Path) -> tuple[set[str], set[str]]:
+    """What publishing, its audit, a launch and its end call; and the launch alone."""
     cloud.ask("settings", {"driver": "virtual", "pending_seconds": 0.1, "complete_seconds": 0.1})
     kms = Access().client("kms", REGION)
     document = json.dumps({"Version": "2012-10-17", "Statement": STATEMENTS})
@@ -76,6 +82,8 @@ def publishing_calls(cloud: Emulator, work: Path) -> set[str]:
     manifest = manifest_of(second, name=made.manifest.name)
     published = publication(work, second, settings=wishes, manifest=manifest).publish()
     audit(made.blocks, published.ami.snapshot, publication(work, second).index)
+    publishing = counted(cloud)
+    cloud.ask("calls", {})
     instances = Instances.at(Access(), REGION)
     plan = launch.Plan(
         ami=published.ami.ami, image=published.ami.image, account=ACCOUNT, region=REGION,
@@ -95,7 +103,8 @@ def publishing_calls(cloud: Emulator, work: Path) -> set[str]:
     subnet = instances.client.describe_subnets()["Subnets"][0]["SubnetId"]
     instances.network(subnet)
     launch.end(instances, launched.journal)
-    return counted(cloud)
+    launching = counted(cloud)
+    return publishing | launching, launching
 
 
 def store_calls(cloud: Emulator, work: Path) -> set[str]:
@@ -160,12 +169,75 @@ def audit_calls(cloud: Emulator, site: Site) -> set[str]:
     return counted(cloud)
 
 
+def fleet_calls(cloud: Emulator, work: Path) -> dict[str, set[str]]:
+    """What is called to roll fleets, to look for drift, and to quarantine an instance."""
+    hub = Hub(bare=work / "fleets.git")
+    hub.commit("main", {"README.md": "images\n"}, by="ann", message="begin")
+    with serving(hub) as github:
+        made = make_fleeted(make_site(work / "fleets", github, cloud))
+        ws, calls = made.site.ws, made.cloud.calls
+        now = datetime.fromtimestamp(made.cloud.clock.at, UTC)
+        calls.clear()
+        drifting.drift(ws, "staging", reach=made.reach, now=now)
+        drift = named(calls)
+        calls.clear()
+        for way in ("standby", "detached"):
+            one = made.members("web-a")[0]
+            given = {"why": "a look", "reach": made.reach, "detach": way == "detached"}
+            quarantining.quarantine(ws, one, **given)  # type: ignore[arg-type]
+            made.settle()
+            quarantining.release(ws, one, reach=made.reach)
+            made.settle()
+        quarantine = named(calls)
+        calls.clear()
+        planning.planned(ws, made.channel, reach=made.reach)
+        latest = {
+            "LaunchTemplateId": made.group("web-a")["LaunchTemplate"]["LaunchTemplateId"],
+            "Version": "$Latest",
+        }
+        made.scaling("UpdateAutoScalingGroup", AutoScalingGroupName="web-a", LaunchTemplate=latest)
+        adoption.adopt(ws, "web-a", confirmed=True, reach=made.reach)
+        rolling = named(calls) | drift
+    return {
+        "drift": drift,
+        "quarantine": quarantine,
+        "roll": rolling | roll_calls(work / "good") | roll_calls(work / "bad", serves=500),
+    }
+
+
+def roll_calls(root: Path, *, serves: int = 200) -> set[str]:
+    """What a whole roll calls, to an image that serves with this status."""
+    first, second = Named(name="one", desired=2), Named(name="two")
+    waves = (
+        wave("first", second, share=50, gates=("healthy", "errors", "latency")),
+        wave("rest", first, second),
+    )
+    good = serves == HTTPStatus.OK
+    fleet = Rolled(
+        root=root, groups=(first, second), waves=waves, canary=good, model=Model(serves=serves)
+    )
+    fleet.run()
+    return named(fleet.cloud.calls)
+
+
+def named(calls: Iterable[Call]) -> set[str]:
+    """Recorded calls of a cloud inside this process."""
+    return {f"{call.service}:{call.operation}" for call in calls}
+
+
 def documents(cloud: Emulator, work: Path) -> dict[str, str]:
     """The text of each policy, by its file's name."""
+    publishing, launching = publishing_calls(cloud, work)
+    fleets = fleet_calls(cloud, work)
     recorded = {
-        "publish": publishing_calls(cloud, work),
+        "publish": publishing,
         "build": store_calls(cloud, work),
         **promotion_calls(cloud, work),
+        **fleets,
+        "roll": fleets["roll"] | launching,
+        # Nothing of these is recorded: see implied.yaml.
+        "keys": set(),
+        "operate": set(),
     }
     return {
         f"{role}.json": text(policy(actions(calls) | implied(role), role))

@@ -135,21 +135,33 @@ def test_each_role_is_for_environments_of_the_workflow_that_needs_it() -> None:
     for role, names in {
         "RebuildRole": ["rebuild"],
         "CheckRole": ["promotion-check", "reproduce"],
-        "PromoteRole": ["staging", "prod"],
+        "PromoteRole": ["staging", "prod", "roll-staging", "roll-prod"],
     }.items():
         assert trusted[role] == [f"${{Subject}}:environment:{name}" for name in names]
     for name in ("rebuild", "promotion-check", "reproduce"):
         (job,) = BY_NAME[name].jobs.values()
         assert job["environment"] == name
-    by_hand = BY_NAME["promote"].triggers["workflow_dispatch"]["inputs"]["channel"]
-    assert [f"${{Subject}}:environment:{name}" for name in by_hand["options"]] == trusted[
-        "PromoteRole"
-    ]
+    by_hand = BY_NAME["promote"].triggers["workflow_dispatch"]["inputs"]["channel"]["options"]
+    (roll,) = BY_NAME["roll"].jobs.values()
+    assert roll["environment"] == "roll-${{ matrix.channel }}"
+    names = [*by_hand, *(f"roll-{name}" for name in roll["strategy"]["matrix"]["channel"])]
+    assert [f"${{Subject}}:environment:{name}" for name in names] == trusted["PromoteRole"]
     trust = json.loads((IAM / "trust-github.json").read_text())["Statement"][0]
     assert (
         trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
         == "${subject}:environment:${environment}"
     )
+
+
+def test_the_set_up_names_every_environment_that_a_workflow_has() -> None:
+    """The table of environments and variables in the README: what is forgotten there never runs."""
+    text = (IAM.parent / "README.md").read_text()
+    rows = [row.split("|")[1:3] for row in text.splitlines() if row.startswith("| environment")]
+    told = {name for where, _ in rows for name in re.findall(r"`([a-z-]+)`", where)}
+    given: set[str] = set()
+    for role in ("RebuildRole", "CheckRole", "PromoteRole"):
+        given |= {subject.rpartition(":")[2] for subject in subjects(role)}
+    assert told == given
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,15 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from github_answers import APP_ID
 from github_server import TOKEN, GitHubServer
-from hub import BOT
 
 from goldpress.errors import DocumentError, GitHubError, MissingError
 from goldpress.github import api, comments, pulls, trees
 from goldpress.github.api import find_repository, repository
 from goldpress.github.identity import identity
 from goldpress.github.token import App, credential, now
+from goldpress.rehearsal.people import APP_ID
+from goldpress.rehearsal.site import BOT
 
 CHANNEL = "images/web/channels/staging.yaml"
 

@@ -15,6 +15,7 @@ import pytest
 from attested import world
 from signed import signer, stored, trust
 from stores import Place
+from test_ami import AMI
 
 from goldpress import ami as amis
 from goldpress import build, holds, publishing, trial
@@ -27,6 +28,7 @@ from goldpress.errors import (
     PromotionError,
     TrustError,
 )
+from goldpress.sampling import Sampler
 from goldpress.statements.envelope import sign
 from goldpress.statements.statement import HOLD, PUBLICATION, Statement
 from goldpress.store import Store
@@ -346,7 +348,8 @@ def test_building_boots_only_by_what_asks_for_holds() -> None:
         for path in source.rglob("*.py")
         if re.search(r"\blaunch\.begin\(", path.read_text())
     }
-    assert launching == {"trial.py"}
+    # Each asks before, as the next ones show.
+    assert launching == {"trial.py", "sampling.py"}
 
 
 def test_a_held_image_is_not_booted_here(ws: Workspace) -> None:
@@ -356,3 +359,25 @@ def test_a_held_image_is_not_booted_here(ws: Workspace) -> None:
     with pytest.raises(PromotionError, match=r"not-held: .*: it burns"):
         build.boot(ws, pressed)
     assert not ws.machines.exists()
+
+
+def nothing() -> Any:
+    """What fails the test when anything is asked of it."""
+    return SimpleNamespace()
+
+
+def test_a_held_image_is_not_tried(ws: Workspace) -> None:
+    digest = stored(ws.store)
+    holds.hold_here(ws, digest, "it burns")
+    with pytest.raises(PromotionError, match=r"not-held: .*: it burns"):
+        trial.try_ami(ws, replace(AMI, image=digest), nothing(), rests_on="")
+
+
+def test_a_held_image_is_no_canary(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = stored(ws.store)
+    holds.hold_here(ws, digest, "it burns")
+    monkeypatch.setattr(amis, "find", lambda *_: replace(AMI, image=digest))
+    sampler = Sampler(ws=ws, place=nothing(), access=nothing(), trying=nothing())
+    group: Any = SimpleNamespace(to_ami=AMI.ami)
+    with pytest.raises(PromotionError, match=r"not-held: .*: it burns"):
+        sampler.prove(group, "2", "goldpress-1")

@@ -15,7 +15,7 @@ from publications import ACCOUNT, REGION, block, make_disk, publication
 
 from goldpress.aws import ec2, instances
 from goldpress.aws.client import Access
-from goldpress.aws.instances import Instances
+from goldpress.aws.instances import Instances, Launch
 from goldpress.errors import CloudError, MachineError
 from goldpress.machine import launch
 from goldpress.machine.ec2 import Watch
@@ -208,3 +208,37 @@ def test_the_journal_of_a_launch_has_no_secret(
     assert held is not None
     assert private not in held.data.decode()
     launch.end(here, Journal.read(objects, launched.journal.key))
+
+
+def test_what_is_launched_and_by_which_name_may_be_said(
+    here: Instances, plan: launch.Plan, objects: Objects, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def wanted(name: str, group: str) -> Launch:
+        asked.append((name, group))
+        return Launch(
+            token=name, ami=plan.ami, instance_type="t3.nano", key=name, group=group, subnet="",
+            root_device="/dev/xvda", volume_gib=2, public=False, tags={},
+        )  # fmt: skip
+
+    made = begin(here, plan, objects, tmp_path / "m", name="goldpress-canary", wanted=wanted)
+    assert made.journal.key == launch.journal_key(ACCOUNT, REGION, "goldpress-canary")
+    found = here.instance(made.instance)
+    assert found is not None
+    assert (found.type, found.token) == ("t3.nano", "goldpress-canary")
+    assert [name for name, _ in asked] == ["goldpress-canary"]
+    launch.end(here, made.journal)
+    assert left(here) == []
+
+
+def test_where_what_is_to_be_launched_cannot_be_said_nothing_stays(
+    here: Instances, plan: launch.Plan, objects: Objects, tmp_path: Path
+) -> None:
+    def wanted(name: str, group: str) -> Launch:
+        raise CloudError(f"{name} {group}: no such template")
+
+    with pytest.raises(CloudError, match="no such template"):
+        begin(here, plan, objects, tmp_path / "m", name="goldpress-canary", wanted=wanted)
+    assert left(here) == []
+    assert list(journals(objects, launch.PREFIX)) == []

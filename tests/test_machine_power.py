@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,3 +121,77 @@ def test_the_command_line_is_the_one_of_the_first_start(running: Machine) -> Non
         noted = json.loads((running.directory / "qemu.json").read_bytes())
         assert list(power.command_line(running.directory)) == noted
         assert noted[noted.index("-uuid") + 1] == running.uuid
+
+
+class Monitor:
+    """A QEMU's monitor: it greets, tells events in between, and does what it is told."""
+
+    def __init__(self, path: Path, *, answers: dict[str, bytes] | None = None) -> None:
+        self.orders: list[str] = []
+        self.answers = answers or {}
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        self.pressed = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rwb") as stream:
+                stream.write(b'{"QMP": {"version": {}, "capabilities": []}}\n')
+                stream.flush()
+                for line in stream:
+                    order = json.loads(line)["execute"]
+                    self.orders.append(order)
+                    event = b'{"event": "NIC_RX_FILTER_CHANGED"}\n'
+                    stream.write(event + self.answers.get(order, b'{"return": {}}\n'))
+                    stream.flush()
+                    if order == "system_powerdown":
+                        self.pressed.set()
+
+
+def test_the_power_button_is_an_order_to_qemu(tmp_path: Path) -> None:
+    """QMP: capabilities are negotiated before the first order."""
+    machine = machine_in(tmp_path / "m")
+    monitor = Monitor(machine.sockets / "qmp")
+    power.press(machine)
+    assert monitor.orders == ["qmp_capabilities", "system_powerdown"]
+
+
+def test_a_button_that_does_not_work_says_why(tmp_path: Path) -> None:
+    machine = machine_in(tmp_path / "m")
+    with pytest.raises(MachineError, match=r"the power button of the machine at 127\.0\.0\.1 does"):
+        power.press(machine)
+    refusal = b'{"error": {"class": "GenericError", "desc": "no such button"}}\n'
+    Monitor(machine.sockets / "qmp", answers={"system_powerdown": refusal})
+    with pytest.raises(MachineError, match="does not work: system_powerdown: no such button"):
+        power.press(machine)
+
+
+def test_a_machine_that_follows_its_button_is_off(running: Machine) -> None:
+    with qemu.halting(running):
+        monitor = Monitor(running.sockets / "qmp")
+
+        def end() -> None:
+            monitor.pressed.wait(30)
+            process.stop(running.process)
+
+        threading.Thread(target=end, daemon=True).start()
+        assert power.power_off(running, timeout=30)
+        assert not process.is_running(running.process)
+        assert (running.directory / "disk.qcow2").exists()
+
+
+def test_one_that_does_not_follow_runs_on_and_is_asked_again(
+    running: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(power, "PRESS_AGAIN_SECONDS", 0.3)
+    with qemu.halting(running):
+        monitor = Monitor(running.sockets / "qmp")
+        assert not power.power_off(running, timeout=1.2)
+        assert process.is_running(running.process)
+        assert monitor.orders.count("system_powerdown") > 1

@@ -30,6 +30,7 @@ def argv(**changes: object) -> list[str]:
         "directory": Path("/m"),
         "uuid": UUID,
         "endpoint": ENDPOINT,
+        "sockets": Path("/run/s"),
         "accelerator": "tcg",
         **changes,
     }
@@ -64,6 +65,10 @@ def test_direct_boot_needs_no_firmware() -> None:
     assert "-initrd" not in argv(kernel=replace(kernel, initrd=None))
 
 
+def test_the_monitor_is_among_the_machines_sockets() -> None:
+    assert option(argv(), "-qmp") == ["unix:/run/s/qmp,server=on,wait=off"]
+
+
 def test_kvm_uses_the_hosts_processor() -> None:
     line = argv(accelerator="kvm")
     assert (option(line, "-accel"), option(line, "-cpu")) == (["kvm"], ["host"])
@@ -79,10 +84,16 @@ def test_the_network_leads_to_the_metadata_service_and_nowhere_else() -> None:
     assert net.startswith("user,id=net,restrict=on,ipv6=off,net=169.254.0.0/16,")
     assert "hostfwd=tcp:127.70.1.2:22-:22" in net
     assert "hostfwd=tcp:127.70.1.2:8080-:80" in net
-    command = net.partition("guestfwd=tcp:169.254.169.254:80-cmd:")[2].partition(",hostfwd")[0]
-    assert shlex.split(command)[1:3] == ["-I", "-S"]
-    assert shlex.split(command)[3].endswith("/goldpress/machine/imds.py")
-    assert shlex.split(command)[4] == "/m/instance.json"
+    services = {
+        "169.254.169.254": ["imds", "instance.json"],
+        "169.254.0.19": ["loghost", "journal.export"],
+    }
+    assert net.count("guestfwd=") == len(services)
+    for address, (module, file) in services.items():
+        command = net.partition(f"guestfwd=tcp:{address}:80-cmd:")[2].partition(",")[0]
+        assert shlex.split(command)[1:3] == ["-I", "-S"]
+        assert shlex.split(command)[3].endswith(f"/goldpress/machine/{module}.py")
+        assert shlex.split(command)[4] == f"/m/{file}"
 
 
 def test_commas_and_spaces_in_a_path_survive() -> None:

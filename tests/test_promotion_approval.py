@@ -7,7 +7,6 @@ import dataclasses
 import pytest
 from channels import ONE, SMALL, TWO
 from github_server import GitHubServer
-from hub import BOT, Hub, Pull
 
 from goldpress.errors import GitHubError, PromotionError
 from goldpress.github import trees
@@ -21,6 +20,7 @@ from goldpress.promotion.approval import (
 )
 from goldpress.promotion.request import Trunk, merged_request, read_merge, read_request
 from goldpress.promotion.verdict import Verdict
+from goldpress.rehearsal.site import BOT, Hub, Pull
 
 PATH = "images/web/channels/prod.yaml"
 NEW = SMALL.replace(ONE, TWO)

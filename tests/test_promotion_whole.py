@@ -130,13 +130,13 @@ def test_one_image_follows_another_and_goes_back(
 ) -> None:
     unset = journey.pointer()
     first = pressed(journey, "A", tmp_path, installed)
-    before = journey.published(first, verified(journey, first))
+    before = journey.went_public(first, verified(journey, first))
     assert journey.pointer() == unset
     assert journey.promoted(first.digest).amis == {REGION: before.ami}
     assert journey.pointer() == journey.versioned(first.digest) == before.ami
 
     second = pressed(journey, "B", tmp_path, installed)
-    after = journey.published(second, verified(journey, second))
+    after = journey.went_public(second, verified(journey, second))
     assert journey.pointer() == before.ami
     assert journey.promoted(second.digest).previous == first.digest
     assert journey.pointer() == journey.versioned(second.digest) == after.ami
@@ -157,7 +157,7 @@ def test_a_held_image_is_not_proposed_and_one_that_was_merged_is_not_promoted(
 ) -> None:
     unset = journey.pointer()
     image = pressed(journey, "A", tmp_path, installed)
-    journey.published(image, verified(journey, image))
+    journey.went_public(image, verified(journey, image))
     _, pull = journey.proposed(image.digest)
     journey.merged(pull)
     holds.hold_here(journey.ws, image.digest, "it burns")
@@ -167,6 +167,6 @@ def test_a_held_image_is_not_proposed_and_one_that_was_merged_is_not_promoted(
     holds.release_here(journey.ws, image.digest, "it was put out")
     assert journey.promote().digest == image.digest
     other = pressed(journey, "B", tmp_path, installed)
-    journey.published(other, verified(journey, other))
+    journey.went_public(other, verified(journey, other))
     holds.hold_here(journey.ws, other.digest, "it burns, too")
     assert journey.refused(other.digest).rule == "not-held"

@@ -12,7 +12,6 @@ from attested import PLAIN, World
 from clouds import Account
 from cve_site import CVE, Patched
 from emulated import new_account
-from hub import BOT, Pull
 from promotable import ACCOUNT, STAGING, Site
 
 from goldpress import holds, proposing
@@ -24,6 +23,7 @@ from goldpress.lock import KIND as LOCK
 from goldpress.mirror.roots import IMAGE
 from goldpress.promotion.candidate import newest
 from goldpress.proposing import Proposed, Wish
+from goldpress.rehearsal.site import BOT, Pull
 from goldpress.statements.signing import local_signer
 from goldpress.statements.statement import PROVENANCE
 

@@ -18,7 +18,7 @@ from goldpress.press import Press
 from goldpress.verify.junit import judge
 from goldpress.verify.suite import run_suite
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,17 @@ from goldpress.host.run import run
 from goldpress.press import Press
 from goldpress.rootfs.policy import compile_policy, plan_modules
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 
 POOLS = ("gp_php_app_t", "gp_php_status_t")
-DOMAINS = (*POOLS, "gp_nginx_t", "gp_identity_t", "gp_hostkeys_t", "gp_certificate_t")
+DOMAINS = (
+    *POOLS,
+    "gp_nginx_t",
+    "gp_identity_t",
+    "gp_hostkeys_t",
+    "gp_certificate_t",
+    "gp_logs_t",
+)
 CLASSES = {
     "file": "read,write,open,create,unlink,append",
     "sock_file": "read,write,open,create,unlink",
@@ -41,6 +48,8 @@ HOLES = {
     ),
     "nginx that reads code": "(allow gp_nginx_t gp_php_app_code_t (file (open read)))",
     "nginx that connects": "(allow gp_nginx_t http_port_t (tcp_socket (name_connect)))",
+    "a sender of logs that changes them": "(allow gp_logs_t systemd_journal_t (file (write)))",
+    "a sender of logs that reads user data": "(allow gp_logs_t gp_run_t (file (open read)))",
     "a domain that makes memory executable": "(allow gp_php_app_t self (process (execmem)))",
     "a domain that reads secrets on their way": (
         "(allow gp_identity_t gp_secret_t (file (open read)))"

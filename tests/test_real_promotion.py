@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from github_server import serving
-from hub import Hub
 from journey import CHANNEL, IMAGE, Journey, local_evidence, make_project, push
 from pressing import inv, sandbox_press, twin
 
@@ -21,14 +20,14 @@ from goldpress import build, cloud, proof, reproducing, standing, tracing
 from goldpress.definition import load_definition
 from goldpress.host.run import run
 from goldpress.press import Pressed
+from goldpress.rehearsal.project import forget
+from goldpress.rehearsal.site import Hub
 from goldpress.statements.verification import parse_evidence
 from goldpress.verify import promises
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.real, pytest.mark.long, pytest.mark.timeout(1800)]
 
 TEMPLATE = "images/web/files/etc/nginx/goldpress/headers.conf.j2"
-#: What was said and done with images before, by whoever used the project's own store.
-PAST = ("ami", "hold", "promotion", "statement")
 
 
 @pytest.fixture
@@ -42,8 +41,7 @@ def journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journey
     with serving(hub) as github:
         project = make_project(tmp_path / "project", github)
         ws = dataclasses.replace(twin(tmp_path / "build"), project=project)
-        for kind in PAST:
-            (ws.store.root / "ledger" / f"{kind}.json").unlink(missing_ok=True)
+        forget(ws)
         try:
             yield Journey(ws=ws, github=github, endpoint=cloud.up(ws).url)
         finally:
@@ -71,7 +69,7 @@ def test_one_image_follows_another_and_goes_back(journey: Journey) -> None:
     first = press(journey)
     promised = store.put_document(promises.KIND, build.promises(first))
     local = proof.evidence_of(store, first.manifest, promised)
-    before = journey.published(first, local)
+    before = journey.went_public(first, local)
     assert journey.pointer() == ""
     journey.promoted(first.digest)
     assert journey.pointer() == journey.versioned(first.digest) == before.ami
@@ -83,7 +81,7 @@ def test_one_image_follows_another_and_goes_back(journey: Journey) -> None:
     assert second.digest != first.digest
     # It is another test's business to boot it here first; what EC2 boots is looked at below.
     like = parse_evidence(store.get_document("evidence", local))
-    after = journey.published(second, local_evidence(ws, second, like))
+    after = journey.went_public(second, local_evidence(ws, second, like))
     assert journey.pointer() == before.ami
     assert journey.promoted(second.digest).previous == first.digest
     assert journey.pointer() == journey.versioned(second.digest) == after.ami

@@ -25,7 +25,7 @@ from goldpress.host.run import Completed, run
 from goldpress.machine import process
 from goldpress.workspace import Workspace
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(1800)]
 
 SECRET = "wJalrXUtnFEMI-not-a-real-secret-9Z"  # noqa: S105 - what is looked for afterwards
 #: A person's way to AWS, which the sandbox must not use, and nothing may write down.
@@ -184,8 +184,11 @@ def test_one_more_line_sends_little_and_is_served(bench: Bench, tmp_path: Path) 
         assert "x-goldpress-line: new" in answer
     finally:
         account.ec2.terminate_instances(InstanceIds=[instance])
-    waited("its end", lambda: account.instance(instance)["State"]["Name"] == "terminated", 10)
+    waited("its end", lambda: account.instance(instance)["State"]["Name"] == "terminated", 120)
     assert not process.is_running(qemu)
+    # It followed its power button: nothing had to be killed.
+    (machine,) = [m for m in bench.cloud.ask("instances") if m["instance"] == instance]
+    assert machine["graceful"] is True
     late = account.ec2.get_console_output(InstanceId=instance, Latest=True)["Output"]
     assert "goldpress-identity" in late
 

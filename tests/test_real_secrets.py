@@ -11,7 +11,7 @@ from pressing import PROJECT, sandbox_press
 from goldpress.host.confine import Confinement
 from goldpress.host.run import Completed
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.beside]
 
 SCRIPT = PROJECT / "images/web/files/usr/libexec/goldpress/secrets.php"
 #: The metadata service and the store, in PHP's own web server. It answers with the value only

@@ -23,7 +23,7 @@ from goldpress.machine import ssh
 from goldpress.machine.record import Machine
 from goldpress.press import Pressed
 
-pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 #: No boot reads the first; every boot reads the second, which stays as it is until it is up.
 UNREAD = "/usr/lib/goldpress/image.json"

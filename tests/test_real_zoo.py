@@ -16,7 +16,7 @@ from goldpress.host.run import run
 from goldpress.locking import lock
 from goldpress.rootfs.install import RPM_DATABASE
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.beside, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

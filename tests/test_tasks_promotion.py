@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from github_server import TOKEN
-from hub import BOT
 from invoke.context import Context
 from promotable import ACCOUNT, Site
 from test_proposing import IMAGE_YAML
@@ -20,6 +19,7 @@ from test_proposing import IMAGE_YAML
 from goldpress.commands import promotion, standing
 from goldpress.digest import short
 from goldpress.host.run import run
+from goldpress.rehearsal.site import BOT
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import bad_boots
+import bad_logs
 import bad_machines
 import bad_probes
 import bad_sites
@@ -58,12 +59,13 @@ def spoiled(section: str, old: str, new: str) -> tuple[int, str]:
 
 WRONG = [
     *bad_boots.BAD,
+    *bad_logs.BAD,
     *bad_machines.BAD,
     *bad_sites.BAD,
     *bad_probes.BAD,
     *(
         (control, section, *spoiled(section, old, new), said)
-        for table in (bad_machines, bad_sites, bad_probes)
+        for table in (bad_logs, bad_machines, bad_sites, bad_probes)
         for control, section, old, new, said in table.CHANGED
     ),
 ]

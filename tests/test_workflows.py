@@ -28,12 +28,14 @@ PERMISSIONS = {
     "promotion-check": {**ROLE, "pull-requests": "write"},
     "rebuild": ROLE,
     "reproduce": ROLE,
+    "roll": ROLE,
 }
 ENVIRONMENTS = {
     "promote": "${{ inputs.channel }}",
     "promotion-check": "promotion-check",
     "rebuild": "rebuild",
     "reproduce": "reproduce",
+    "roll": "roll-${{ matrix.channel }}",
 }
 #: Every expression that there may be, and the keys that it may be below.
 EXPRESSIONS = {
@@ -43,7 +45,7 @@ EXPRESSIONS = {
     r"github\.ref": {"concurrency"},
     r"github\.event\.pull_request\.number": {"env", "concurrency"},
     r"steps\.app\.outputs\.token": {"env"},
-    r"matrix\.channel": {"env"},
+    r"matrix\.channel": {"env", "environment", "concurrency"},
     r"steps\.found\.outputs\.(commit|digest)": {"env", "with"},
     r"secrets\.GOLDPRESS_GITHUB_APP_KEY": {"with"},
 }
@@ -174,16 +176,34 @@ def test_such_text_is_found() -> None:
         refuse_expression(("run",), "github.event.pull_request.number")
 
 
-def test_the_app_key_is_known_to_one_step_alone() -> None:
+@pytest.mark.parametrize(("name", "task"), [("rebuild", "propose"), ("roll", "roll")])
+def test_the_app_key_is_known_to_one_step_alone(name: str, task: str) -> None:
     holders = [row.name for row in WORKFLOWS if "secrets." in row.text]
-    assert holders == ["rebuild"]
-    rebuild = BY_NAME["rebuild"]
-    assert rebuild.text.count("secrets.") == 1
-    (app,) = [step for step in rebuild.steps() if step.get("id") == "app"]
+    assert holders == ["rebuild", "roll"]
+    workflow = BY_NAME[name]
+    assert workflow.text.count("secrets.") == 1
+    (app,) = [step for step in workflow.steps() if step.get("id") == "app"]
     asked = {k: v for k, v in app["with"].items() if k.startswith("permission-")}
     assert asked == {"permission-contents": "write", "permission-pull-requests": "write"}
-    (propose,) = [step for step in rebuild.steps() if "propose" in step.get("run", "")]
-    assert propose["env"] == {"GOLDPRESS_GITHUB_TOKEN": "${{ steps.app.outputs.token }}"}
+    (user,) = [step for step in workflow.steps() if f"./inv {task}" in step.get("run", "")]
+    assert "${{ steps.app.outputs.token }}" in user["env"].values()
+
+
+def test_the_roll_of_every_channel_is_called_every_few_minutes_and_one_at_a_time() -> None:
+    workflow = BY_NAME["roll"]
+    assert workflow.triggers == {
+        "schedule": [{"cron": "3/10 * * * *"}], "workflow_dispatch": None
+    }  # fmt: skip
+    (job,) = workflow.jobs.values()
+    channels = {path.stem for path in PROJECT.glob("images/*/channels/*.yaml")}
+    assert set(job["strategy"]["matrix"]["channel"]) == channels == {"staging", "prod"}
+    # One that needs a person does not keep the other one back.
+    assert job["strategy"]["fail-fast"] is False
+    # What waits is not thrown away: a tick that is cut off goes on where it was, but why cut it.
+    assert job["concurrency"] == {
+        "group": "roll-${{ matrix.channel }}",
+        "cancel-in-progress": False,
+    }
 
 
 # ---- a pull request's code never runs with a role, a secret or a token that can write ----

@@ -1,6 +1,6 @@
-"""Owns a hosting site of tests: a bare git repository with people, pull requests and reviews.
+"""Owns a hosting site of rehearsals: a bare git repository with people, pull requests and reviews.
 
-`github_server` shows it as GitHub's API does. What a person would do in the browser is a method.
+`hosting` shows it as GitHub's API does. What a person would do in the browser is a method.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,27 +17,36 @@ from typing import Any
 from goldpress.host.run import run
 
 BOT = "goldpress[bot]"
+REPOSITORY = "example/images"
 ZEROS = "0" * 40
 WEB = {"name": "GitHub", "email": "noreply@github.com"}
+#: When a site begins that has no clock: what happens later has a later second.
+BEGIN = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
+    """Somebody with an account; a bot is of the type ``Bot``."""
+
     login: str
     type: str = "User"
     permission: str = "write"
 
     @property
     def number(self) -> int:
+        """The id of the account."""
         return int.from_bytes(hashlib.sha256(self.login.encode()).digest()[:3])
 
     @property
     def email(self) -> str:
+        """The address that GitHub gives the account's commits."""
         return f"{self.number}+{self.login}@users.noreply.github.com"
 
 
 @dataclass(kw_only=True)
 class Review:
+    """What somebody said of a pull request, at a commit."""
+
     by: str
     state: str
     commit: str
@@ -46,6 +55,8 @@ class Review:
 
 @dataclass(kw_only=True)
 class Comment:
+    """A comment below a pull request."""
+
     id: int
     number: int
     by: str
@@ -54,6 +65,8 @@ class Comment:
 
 @dataclass(kw_only=True)
 class Pull:
+    """A pull request; `rebased` are its commits as they came to the base."""
+
     number: int
     by: str
     branch: str
@@ -73,6 +86,8 @@ class Pull:
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
+    """A branch that moved: who moved it, how, and when."""
+
     id: int
     by: str
     kind: str
@@ -84,10 +99,13 @@ class Activity:
 
 @dataclass(kw_only=True)
 class Hub:
-    """The site. `pusher` is who a push is from that git alone tells of."""
+    """The site. `pusher` is who a push is from that git alone tells of.
+
+    Where it is empty, the committer of what was pushed is, or the bot for one without an account.
+    """
 
     bare: Path
-    name: str = "example/images"
+    name: str = REPOSITORY
     pusher: str = BOT
     people: dict[str, Person] = field(default_factory=dict)
     pulls: list[Pull] = field(default_factory=list)
@@ -96,8 +114,8 @@ class Hub:
     refs: dict[str, str] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    #: A clock of its own: what happens later has a later second.
-    _now: datetime = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
+    clock: Callable[[], datetime] = lambda: BEGIN
+    _now: datetime = BEGIN
 
     def __post_init__(self) -> None:
         run(["git", "init", "-q", "--bare", "-b", "main", self.bare])
@@ -106,17 +124,21 @@ class Hub:
         self.people["guest"] = Person(login="guest", permission="read")
 
     def git(self, *words: str, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> str:
+        """What git prints. Raises CommandError."""
         done = run(["git", "-C", self.bare, *words], env=env, stdin=stdin, timeout=60)
         return done.text.strip()
 
     def blob(self, id_: str) -> bytes:
+        """The bytes of a blob."""
         return run(["git", "-C", self.bare, "cat-file", "blob", id_], timeout=60).stdout
 
     def now(self) -> str:
-        self._now += timedelta(seconds=1)
+        """A moment later than all before."""
+        self._now = max(self._now + timedelta(seconds=1), self.clock())
         return self._now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def id(self) -> int:
+        """A number that nothing else has."""
         return next(self._ids)
 
     def login(self, email: str) -> str | None:
@@ -144,10 +166,14 @@ class Hub:
             kind = "branch_deletion"
         elif self.git("merge-base", before, after) != before:
             kind = "force_push"
-        self._note(kind, ref, before, after, self.pusher)
+        self._note(kind, ref, before, after, self.pusher or self._committer(before, after))
         for pull in self.pulls:
             if pull.state == "open" and ref == f"refs/heads/{pull.branch}" and after != ZEROS:
                 pull.head = after
+
+    def _committer(self, before: str, after: str) -> str:
+        commit = before if after == ZEROS else after
+        return self.login(self.git("show", "-s", "--format=%ce", commit)) or BOT
 
     def _note(self, kind: str, ref: str, before: str, after: str, by: str) -> None:
         self.activity.append(
@@ -200,6 +226,7 @@ class Hub:
         self, tree: str, parents: list[str], message: str, *, by: str, email: str = "",
         committer: Mapping[str, str] | None = None,
     ) -> str:  # fmt: skip
+        """A commit of this tree; `by` is its author, who commits it unless `committer` is said."""
         who = {"name": by, "email": email or self.people[by].email}
         people = {"AUTHOR": who, "COMMITTER": committer or who}
         env = {
@@ -227,6 +254,7 @@ class Hub:
         return pull
 
     def pull(self, number: int) -> Pull:
+        """The pull request of a number. Raises StopIteration."""
         return next(pull for pull in self.pulls if pull.number == number)
 
     def review(self, number: int, by: str, state: str = "APPROVED", commit: str = "") -> Review:

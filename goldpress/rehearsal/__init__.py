@@ -1,0 +1,1 @@
+"""A rehearsal of the whole: a hosting site, traffic, a fleet and a story, on one machine."""

@@ -1,0 +1,394 @@
+"""Owns the story of `./inv demo`: two releases that go well, one that does not, and what was seen.
+
+Everything is done as people and CI do it, with the same code; what stands in for others (GitHub,
+AWS, CentOS, the people) is named when the story begins.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from goldpress import build, cloud, drifting, holds, progress
+from goldpress.ami import Ami
+from goldpress.digest import short
+from goldpress.errors import GoldpressError, RollError
+from goldpress.fleet.ending import Done, Ending, watched
+from goldpress.fleet.screen import Watching
+from goldpress.host import tools
+from goldpress.host.confine import remove_tree
+from goldpress.machine import loghost, ssh
+from goldpress.rehearsal import waves
+from goldpress.rehearsal.answers import GitHubServer
+from goldpress.rehearsal.fleet import HOST, Fleet, make_fleet
+from goldpress.rehearsal.hosting import serving
+from goldpress.rehearsal.project import (
+    IMAGE,
+    Release,
+    forget,
+    make_project,
+    push,
+    release,
+    twin,
+    update,
+    write,
+)
+from goldpress.rehearsal.seen import Seen
+from goldpress.rehearsal.site import Hub
+from goldpress.rehearsal.steps import CHANNEL, REGION, Steps
+from goldpress.rehearsal.traffic import Load, Report, Traffic
+from goldpress.rolling import Roller
+from goldpress.sampling import KEY
+from goldpress.statements.signing import trust_here
+from goldpress.workspace import Workspace
+
+SIZE = 2
+#: From what the gate says until nothing new goes to a machine: two calls, and a beat.
+SETTLED_SECONDS = 5.0
+#: What systemd says of nginx when a machine that is replaced has served its last request.
+LAST_LINE = "Stopped nginx.service"
+#: Of the end of a machine's journal, so many entries are looked through.
+END = 400
+STAND_INS = (
+    "CentOS: the sandbox's packages, made here under its names",
+    "AWS: the embedded cloud on this machine; its instances are real machines (QEMU)",
+    "GitHub: a git repository and a server on this machine; ann approves, ben merges",
+)
+
+
+@dataclass(kw_only=True)
+class Story:
+    """A fleet, the way of releases to it, and its traffic. `source` is the project of the images.
+
+    `promote` brings a release into the channel, and returns its AMI.
+    """
+
+    source: Path
+    steps: Steps
+    fleet: Fleet
+    load: Load
+    promote: Callable[[Steps, Path, Release], Ami]
+    amis: dict[str, Ami] = field(default_factory=dict)
+
+    @property
+    def roller(self) -> Roller:
+        """Who rolls the channel: as `./inv roll staging --sandbox`."""
+        shown = Watching(console=progress.CONSOLE, now=time.time)
+        return Roller.of(
+            self.steps.ws, CHANNEL, IMAGE, endpoint=self.steps.endpoint, say=shown.say,
+            watch=shown.seen,
+        )  # fmt: skip
+
+    def roll(self) -> Ending:
+        """`roll staging --watch`. Raises as a tick does."""
+        again = self.roller.roll
+        return watched(again(), again, now=time.time, sleep=time.sleep)
+
+    def good(self, wanted: Release) -> Iterator[Seen]:
+        """A release that is good reaches every machine, and nobody notices."""
+        before = self.fleet.members()
+        ami = self._promoted(wanted)
+        began = time.time()
+        ending = self.roll()
+        seconds = time.time() - began
+        after = self.fleet.members()
+        report = self.load.report()
+        yield Seen.of(
+            f"release {wanted.name} is rolled", isinstance(ending, Done), f"{ending}",
+            f"in {seconds:.0f} s",
+        )  # fmt: skip
+        yield Seen.of(
+            f"every machine runs release {wanted.name}",
+            set(after.values()) == {ami.ami} and not before.keys() & after.keys(),
+            f"{after}",
+            f"{len(after)} machines, each a new one",
+        )
+        failed = report.after(began)
+        yield Seen.of(
+            "no request failed",
+            not failed and report.slow > 0,
+            f"{failed[:3]}",
+            f"{report.requests} requests, {report.slow} of them of 20 s{_before(report)}",
+        )
+        yield Seen.of(
+            "users saw the old release, and then the new one",
+            f"200 {wanted.body}" in report.answers,
+            f"{report.answers}",
+            ", ".join(f"{count} {said}" for said, count in report.answers.items()),
+        )
+        yield from self._last_lines(before)
+
+    def bad(self, wanted: Release, before: Release) -> Iterator[Seen]:
+        """A release that serves errors reaches one machine, and goes back by itself."""
+        ami = self._promoted(wanted)
+        began = time.time()
+        ending = self.roll()
+        seconds = time.time() - began
+        members = self.fleet.members()
+        failure = self.roller.status()[1].failure
+        at = failure.at if failure else 0.0
+        yield Seen.of(
+            f"release {wanted.name} goes back by itself",
+            not isinstance(ending, Done) and failure is not None and not failure.by_hand,
+            f"{ending}",
+            f"{failure.why if failure else ''}; {seconds:.0f} s from its begin to its end",
+        )
+        yield Seen.of(
+            f"every machine runs release {before.name}",
+            set(members.values()) == {self.amis[before.name].ami} and len(members) == SIZE,
+            f"{members}",
+            f"{len(members)} machines",
+        )
+        exposed = sum(found == ami.ami for found in self.fleet.launched().values())
+        yield Seen.of(
+            f"at most one machine of the fleet ever ran release {wanted.name}",
+            exposed <= 1,
+            f"{exposed}",
+            "the canary alone did" if not exposed else f"{exposed}, and the canary",
+        )
+        yield from self._failed_requests(wanted, began, at)
+        held = holds.held(self.steps.ws.store, trust_here(self.steps.ws), ami.image)
+        yield Seen.of("its digest is held", held is not None, "it is not", held.why if held else "")
+        self.steps.github.hub.notice()
+        pulls = [row for row in self.steps.github.hub.pulls if row.state == "open"]
+        yield Seen.of(
+            "the revert is proposed", len(pulls) == 1, f"{pulls}", pulls[0].title if pulls else ""
+        )
+        yield from self.refused(ami.image)
+
+    def back(self, wanted: Release, to: Release) -> Iterator[Seen]:
+        """A person takes back a roll that went well; nobody notices that either."""
+        began = time.time()
+        again = self.roller.roll
+        first = self.roller.rollback("a rehearsal of going back")
+        ending = watched(first, again, now=time.time, sleep=time.sleep)
+        seconds = time.time() - began
+        members = self.fleet.members()
+        report = self.load.report()
+        yield Seen.of(
+            f"rollback: every machine runs release {to.name} again",
+            set(members.values()) == {self.amis[to.name].ami} and len(members) == SIZE,
+            f"{members}; {ending}",
+            f"{len(members)} machines, in {seconds:.0f} s",
+        )
+        yield Seen.of(
+            "rollback: no request failed",
+            not report.after(began),
+            f"{report.after(began)[:3]}",
+            f"{report.requests} requests so far",
+        )
+        held = holds.held(
+            self.steps.ws.store, trust_here(self.steps.ws), self.amis[wanted.name].image
+        )
+        yield Seen.of(
+            f"rollback: release {wanted.name} is held",
+            held is not None,
+            "it is not",
+            held.why if held else "",
+        )
+        self.steps.github.hub.notice()
+        for pull in [row for row in self.steps.github.hub.pulls if row.state == "open"]:
+            self.steps.merged(pull)
+        update(self.steps.ws.project)
+        found = self.steps.promote()
+        yield Seen.of(
+            f"rollback: the revert is merged, release {to.name} is in force",
+            found.digest == self.amis[to.name].image,
+            found.digest,
+            short(found.digest),
+        )
+
+    def refused(self, digest: str) -> Iterator[Seen]:
+        """Nothing launches a held digest: each refusal."""
+        ways: dict[str, Callable[[], object]] = {
+            "roll": self.roll_again,
+            "drift --heal": self._heal,
+            "promote": self.steps.promote,
+            "launch": lambda: holds.refuse_launch(self.steps.ws, digest),
+        }
+        for name, way in ways.items():
+            try:
+                way()
+            except GoldpressError as error:
+                refusal = "held" in str(error)
+                yield Seen.of(f"{name} refuses it", refusal, str(error), error.message)
+            else:
+                yield Seen(name=f"{name} refuses it", holds=False, told="it did not")
+
+    def roll_again(self) -> None:
+        """`roll staging` once more. Raises RollError when a person is needed."""
+        ending = self.roller.roll()
+        if not isinstance(ending, Done):
+            raise RollError(getattr(ending, "why", str(ending)))
+
+    def _heal(self) -> None:
+        ws, endpoint = self.steps.ws, self.steps.endpoint
+        for row in drifting.drift(ws, CHANNEL, image=IMAGE, endpoint=endpoint):
+            drifting.heal(
+                ws, row, lambda of, rows: Roller(ws=ws, channel=of, endpoint=endpoint).heal(rows)
+            )
+
+    def _promoted(self, wanted: Release) -> Ami:
+        found = self.promote(self.steps, self.source, wanted)
+        self.amis[wanted.name] = found
+        return found
+
+    def _failed_requests(self, wanted: Release, began: float, at: float) -> Iterator[Seen]:
+        """`began` is when the roll did, `at` when the gate said so (Unix time)."""
+        report = self.load.report()
+        failed = report.after(began)
+        mine = [row for row in failed if wanted.body in row.error]
+        other = [row for row in failed if wanted.body not in row.error]
+        yield Seen.of(
+            "no request failed but those that its machine answered",
+            not other and report.slow > 0,
+            f"{other[:3]}",
+            f"{len(mine)} of {report.requests} requests",
+        )
+        late = [row for row in mine if row.began > at + SETTLED_SECONDS]
+        yield Seen.of(
+            "none of them after the gate",
+            bool(mine) and not late,
+            f"{len(late)} of {len(mine)}, {max((row.began - at for row in mine), default=0):.0f} s",
+            f"the last one {max((row.began - at for row in mine), default=0):.1f} s after it",
+        )
+
+    def _last_lines(self, replaced: dict[str, str]) -> Iterator[Seen]:
+        machines = self.fleet.machines()
+        arrived = 0
+        for instance in replaced:
+            directory = Path(machines[instance]["directory"])
+            kept = list(loghost.entries(directory / "journal.export"))[-END:]
+            arrived += any(LAST_LINE in row.get("MESSAGE", "") for row in kept)
+        yield Seen.of(
+            "the last lines of each replaced machine are at the log host",
+            arrived == len(replaced),
+            f"of {arrived} of {len(replaced)}",
+            f"of {arrived} machines",
+        )
+
+
+def _before(report: Report) -> str:
+    """What failed while nothing was rolled: two machines on a busy one may not keep up."""
+    count = len(report.failures)
+    return f"; {count} failed before, while nothing was rolled" if count else ""
+
+
+def promote(steps: Steps, source: Path, wanted: Release) -> Ami:
+    """A release on its whole way: pushed, pressed, booted, published, approved, promoted."""
+    project = steps.ws.project
+    release(project, source, wanted)
+    push(project, steps.github, f"release {wanted.name}")
+    pressed, _ = steps.built()
+    ami = steps.published(pressed)
+    found = steps.promoted(pressed.digest)
+    update(project)
+    progress.note(
+        f"{short(pressed.digest)} is in force: approved by {', '.join(found.approval.approvers)}, "
+        f"merged by {found.approval.merged_by}"
+    )
+    return ami
+
+
+@contextmanager
+def begun(
+    ws: Workspace,
+    steps: Steps,
+    first: Release,
+    promote: Callable[[Steps, Path, Release], Ami],
+    *,
+    short: bool = False,
+) -> Iterator[Story]:
+    """The first release in force, on a fleet, with traffic until the end of the block.
+
+    A `short` one does not soak, and runs no suite on an instance of the fleet.
+    """
+    text = waves.channel_text(region=REGION, verify=not short, soak_minutes=0 if short else 1)
+    write(steps.ws.project, {waves.PATH: text})
+    ami = promote(steps, ws.project, first)
+    running = cloud.running(steps.ws)
+    if running is None:
+        raise RollError("the embedded cloud has ended")
+    key = steps.ws.build / "fleet_key"
+    ssh.make_login_key(key, comment=HOST)
+    os.environ[KEY] = os.fspath(key)
+    fleet = make_fleet(running, ami, region=REGION, size=SIZE, key=key)
+    fleet.wait(SIZE)
+    traffic = Traffic(
+        url=f"{fleet.url}/release", host=HOST, connections=6, slow=2, slow_path="/report", pause=0.5
+    )
+    load = Load(traffic=traffic)
+    load.start()
+    try:
+        yield Story(
+            source=ws.project, steps=steps, fleet=fleet, load=load, promote=promote,
+            amis={first.name: ami},
+        )  # fmt: skip
+    finally:
+        load.stop()
+        del os.environ[KEY]
+
+
+@contextmanager
+def stage(ws: Workspace, directory: Path) -> Iterator[Steps]:
+    """An empty channel: a hosting site with the project's images, a store and a cloud of its own.
+
+    What is in `directory` is removed first; the cloud and its machines end with the block.
+    """
+    tools.ensure()
+    tools.ensure(tools.BALANCER)
+    directory.mkdir(parents=True)
+    hub = Hub(bare=directory / "images.git")
+    hub.commit("main", {"README.md": "images\n"}, by="ann", message="begin")
+    with serving(hub) as github, _environment(github):
+        project = make_project(ws.project, directory / "project", github)
+        own = replace(twin(ws, directory / "build"), project=project)
+        forget(own)
+        try:
+            yield Steps(ws=own, github=github, endpoint=cloud.up(own).url)
+        finally:
+            cloud.down(own)
+
+
+@contextmanager
+def _environment(github: GitHubServer) -> Iterator[None]:
+    """The site's variables in place of whatever GitHub's and signer's this process has."""
+    wanted = github.environment
+    gone = ("GOLDPRESS_SIGNER", "GOLDPRESS_GITHUB_APP", "GOLDPRESS_GITHUB_APP_KEY")
+    before = {name: os.environ.pop(name, None) for name in (*wanted, *gone)}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def tell(ws: Workspace) -> list[Seen]:
+    """The whole story; what was seen. Raises the first error that ends it.
+
+    Of a story before this one nothing is left.
+    """
+    for text in STAND_INS:
+        progress.note(f"stands in for {text}")
+    definition = ws.definition(IMAGE)
+    build.press(ws, definition, ws.distribution(definition, sandbox=True))
+    directory = ws.build / "demo"
+    old = replace(ws, build=directory / "build")
+    cloud.down(old)
+    if directory.exists():
+        remove_tree(directory)
+    first, second, third = Release(name="A"), Release(name="B"), Release(name="C", broken=True)
+    seen: list[Seen] = []
+    with stage(ws, directory) as steps, begun(ws, steps, first, promote) as story:
+        progress.note(f"two machines of release A serve at {story.fleet.url}; requests flow")
+        seen += story.good(second)
+        seen += story.back(second, first)
+        seen += story.bad(third, first)
+    return seen
