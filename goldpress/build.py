@@ -17,7 +17,7 @@ from goldpress.distribution import Distribution
 from goldpress.holds import refuse_launch
 from goldpress.host import tools
 from goldpress.locking import locked
-from goldpress.machine import accel, power, qemu, ready
+from goldpress.machine import accel, loghost, power, qemu, ready
 from goldpress.machine.record import Machine
 from goldpress.press import Press, Pressed, code_digest
 from goldpress.progress import Step
@@ -56,8 +56,8 @@ def press(ws: Workspace, definition: Definition, distribution: Distribution) -> 
 def boot(ws: Workspace, pressed: Pressed, *, name: str = "", room: int = 0) -> Machine:
     """Start a machine from a copy of the image's disk; it runs until `qemu.halt`.
 
-    `room` makes its disk that many bytes larger than the image. Raises PromotionError for one that
-    is held.
+    `room` makes its disk that many bytes larger than the image. Its journal goes to its log host.
+    Raises PromotionError for one that is held.
     """
     refuse_launch(ws, pressed.digest)
     chosen_accelerator = accel.choose(pressed.disk.kernel, cache=ws.build / "accelerator.json")
@@ -69,6 +69,7 @@ def boot(ws: Workspace, pressed: Pressed, *, name: str = "", room: int = 0) -> M
         directory=directory,
         accelerator=chosen_accelerator.name,
         size_bytes=pressed.disk.raw.stat().st_size + room,
+        user_data=loghost.USER_DATA,
     )
 
 

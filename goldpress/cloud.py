@@ -172,5 +172,7 @@ def down(ws: Workspace) -> dict[str, Any]:
 
 
 def _end_machines(directory: Path) -> None:
+    for path in sorted(directory.glob("balancers/*/balancer.json")):
+        process.stop(Process(**json.loads(path.read_bytes())))
     for path in sorted(directory.glob("machines/*/machine.json")):
         qemu.halt(record.load(path.parent))

@@ -8,6 +8,7 @@
     ├── CloudError        AWS refused a call, or did not answer
     ├── GitHubError       GitHub refused a call, or did not answer
     ├── PromotionError    a rule of promotion refuses it
+    ├── RollError         a roll cannot go on without a person
     ├── ResolveError      a package request cannot be satisfied
     ├── CommandError      a host program failed
     ├── BuildError        a stage could not make its product
@@ -70,6 +71,10 @@ class PromotionError(GoldpressError):
     def __init__(self, rule: str, message: str, *, hint: str = "") -> None:
         super().__init__(f"{rule}: {message}", hint=hint)
         self.rule = rule
+
+
+class RollError(GoldpressError):
+    """A roll cannot go on before a person did something; the hint says what."""
 
 
 class ResolveError(GoldpressError):

@@ -213,17 +213,22 @@ def propose(
     repo: Repository | None,
     endpoint: str = "",
     now: datetime | None = None,
+    offline: bool = False,
 ) -> Proposed | None:
     """Propose what could be promoted; None when that is nothing.
 
-    With `repo` (whose token may write) the branch is pushed and its pull request opened or brought
+    With `offline` the remote is not asked: the base is what this checkout saw of it last. With
+    `repo` (whose token may write) the branch is pushed and its pull request opened or brought
     up to date; without it the branch is made in this checkout. Raises PromotionError or
     MissingError for an image that was asked for and cannot be, ConflictError when somebody else
     works on the branch, GitHubError, CommandError.
     """
     git = checkout(ws, repo)
     base_branch = pulls.default_branch(repo) if repo else BASE
-    base = git.fetch(base_branch) if git.has_remote else git.commit(f"refs/heads/{base_branch}")
+    if git.has_remote and not offline:
+        base = git.fetch(base_branch)
+    else:
+        base = git.last_seen(base_branch) or git.commit(f"refs/heads/{base_branch}")
     if base is None:
         raise MissingError(f"there is no branch {base_branch} to propose a change of")
     proposing = Proposing(

@@ -18,6 +18,7 @@ from goldpress.aws.client import Access
 from goldpress.channel import Channel, load_channels
 from goldpress.digest import short
 from goldpress.errors import CloudError, GoldpressError
+from goldpress.fleet.drift import of_running
 from goldpress.promotion import record
 from goldpress.promotion.record import Promotion
 from goldpress.statements.chain import chain
@@ -32,7 +33,7 @@ _COLUMNS = ("image", "channel", "digest", "since", "evidence", "AMIs", "approved
 
 @dataclass(frozen=True, kw_only=True)
 class FleetState:
-    """How many instances of a fleet run, and how many of them another AMI than the channel's.
+    """How many instances of a fleet run, and how many drifted: another AMI, or older than allowed.
 
     Both are None where nobody could look, and `why`.
     """
@@ -157,7 +158,8 @@ def _fleet(
     except CloudError as error:
         return FleetState(**{**vars(plain), "why": error.message})
     # Without an image in force there is nothing to drift from.
-    drifted = sum(row.ami != ami for row in rows) if ami else None
+    now = datetime.now(UTC)
+    drifted = sum(of_running(row, fleet, ami, now) for row in rows) if ami else None
     return FleetState(**{**vars(plain), "instances": len(rows), "drifted": drifted})
 
 

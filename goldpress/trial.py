@@ -94,7 +94,7 @@ def try_ami(ws: Workspace, ami: Ami, trying: Trying, *, rests_on: str) -> str:
             caller_cidr=checkip.caller_cidr,
         )
         try:
-            through = _through(instances, trying, launched.plan)
+            through = through_of(instances, trying, launched.plan)
             with machine_of(instances, launched, directory, step, through) as (machine, up):
                 step.update(f"up after {up.boot_to_ssh_seconds:.0f} s, checking")
                 boot = examination.examine(machine, up)
@@ -109,7 +109,7 @@ def try_ami(ws: Workspace, ami: Ami, trying: Trying, *, rests_on: str) -> str:
     return document
 
 
-def _through(
+def through_of(
     instances: Instances, trying: Trying, plan: launch.Plan
 ) -> Callable[[str], AbstractContextManager[int]] | None:
     """How to open a tunnel to a private address, where instances are reached by one."""

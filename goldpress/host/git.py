@@ -134,6 +134,10 @@ class Git:
         self.run("fetch", "--quiet", "--no-tags", REMOTE, f"+{ref}:{_seen(branch)}", header=True)
         return self.commit(_seen(branch))
 
+    def last_seen(self, branch: str) -> str | None:
+        """The commit that a branch of the remote was at when this checkout last asked, or None."""
+        return self.commit(_seen(branch))
+
     def push(self, branch: str, commit: str, *, before: str | None) -> None:
         """Let the remote's branch be at `commit`. Raises ConflictError when it left `before`."""
         ref = f"refs/heads/{branch}"
