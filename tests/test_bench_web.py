@@ -76,7 +76,7 @@ def test_another_rollup_is_refused(text: str) -> None:
 
 
 def test_a_look_sums_each_service_and_counts_connections(tmp_path: Path) -> None:
-    write_process(tmp_path, 10, 1, kib=100, title="postgres -D /work/data")
+    write_process(tmp_path, 10, 1, kib=100, title="postgres -D /kept/data")
     write_process(tmp_path, 11, 10, kib=30, title=f"{TITLE}[local] idle")
     write_process(tmp_path, 12, 10, kib=30, title="postgres: checkpointer ")
     write_process(tmp_path, 20, 1, kib=5, title="nginx: master process")

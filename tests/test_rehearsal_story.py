@@ -264,7 +264,13 @@ def test_each_thing_that_the_way_back_has_to_show(
     assert [row.name for row in rows if not row.holds] == ([name] if name else [])
 
 
-def test_what_failed_before_a_roll_is_told_and_not_its_doing(tmp_path: Path) -> None:
+def test_what_failed_before_a_roll_counts_and_is_told_by_when(tmp_path: Path) -> None:
     row = list(good(tmp_path, failures=(failure(time.time() - 60),)).good(B))[2]
-    assert row.holds
-    assert "1 failed before, while nothing was rolled" in row.told
+    assert not row.holds
+    assert "1 failed, from -60 s to -60 s of the roll's begin: status 500" in row.told
+
+
+def test_each_failure_counts_once(tmp_path: Path) -> None:
+    told = good(tmp_path, failures=(failure(time.time() - 60),))
+    told.judged = 1
+    assert list(told.good(B))[2].holds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,7 +40,7 @@ from goldpress.rehearsal.project import (
 from goldpress.rehearsal.seen import Seen
 from goldpress.rehearsal.site import Hub
 from goldpress.rehearsal.steps import CHANNEL, REGION, Steps
-from goldpress.rehearsal.traffic import Load, Report, Traffic
+from goldpress.rehearsal.traffic import Failure, Load, Report, Traffic
 from goldpress.rolling import Roller
 from goldpress.sampling import KEY
 from goldpress.statements.signing import trust_here
@@ -51,6 +51,7 @@ SIZE = 2
 SETTLED_SECONDS = 5.0
 #: What systemd says of nginx when a machine that is replaced has served its last request.
 LAST_LINE = "Stopped nginx.service"
+MOST_ERRORS = 3
 #: Of the end of a machine's journal, so many entries are looked through.
 END = 400
 STAND_INS = (
@@ -73,6 +74,8 @@ class Story:
     load: Load
     promote: Callable[[Steps, Path, Release], Ami]
     amis: dict[str, Ami] = field(default_factory=dict)
+    #: How many failures were judged: each counts in one act, whenever its request began.
+    judged: int = 0
 
     @property
     def roller(self) -> Roller:
@@ -107,12 +110,12 @@ class Story:
             f"{after}",
             f"{len(after)} machines, each a new one",
         )
-        failed = report.after(began)
+        failed = self._failed(report)
         yield Seen.of(
             "no request failed",
             not failed and report.slow > 0,
-            f"{failed[:3]}",
-            f"{report.requests} requests, {report.slow} of them of 20 s{_before(report)}",
+            shown(failed, began),
+            f"{report.requests} requests, {report.slow} of them of 20 s",
         )
         yield Seen.of(
             "users saw the old release, and then the new one",
@@ -175,10 +178,11 @@ class Story:
             f"{members}; {ending}",
             f"{len(members)} machines, in {seconds:.0f} s",
         )
+        failed = self._failed(report)
         yield Seen.of(
             "rollback: no request failed",
-            not report.after(began),
-            f"{report.after(began)[:3]}",
+            not failed,
+            shown(failed, began),
             f"{report.requests} requests so far",
         )
         held = holds.held(
@@ -240,13 +244,13 @@ class Story:
     def _failed_requests(self, wanted: Release, began: float, at: float) -> Iterator[Seen]:
         """`began` is when the roll did, `at` when the gate said so (Unix time)."""
         report = self.load.report()
-        failed = report.after(began)
+        failed = self._failed(report)
         mine = [row for row in failed if wanted.body in row.error]
         other = [row for row in failed if wanted.body not in row.error]
         yield Seen.of(
             "no request failed but those that its machine answered",
             not other and report.slow > 0,
-            f"{other[:3]}",
+            shown(other, began),
             f"{len(mine)} of {report.requests} requests",
         )
         late = [row for row in mine if row.began > at + SETTLED_SECONDS]
@@ -256,6 +260,12 @@ class Story:
             f"{len(late)} of {len(mine)}, {max((row.began - at for row in mine), default=0):.0f} s",
             f"the last one {max((row.began - at for row in mine), default=0):.1f} s after it",
         )
+
+    def _failed(self, report: Report) -> tuple[Failure, ...]:
+        """The requests that failed since they were last judged, whether or not a roll was on."""
+        found = report.failures[self.judged :]
+        self.judged = len(report.failures)
+        return found
 
     def _last_lines(self, replaced: dict[str, str]) -> Iterator[Seen]:
         machines = self.fleet.machines()
@@ -272,10 +282,13 @@ class Story:
         )
 
 
-def _before(report: Report) -> str:
-    """What failed while nothing was rolled: two machines on a busy one may not keep up."""
-    count = len(report.failures)
-    return f"; {count} failed before, while nothing was rolled" if count else ""
+def shown(failed: Sequence[Failure], began: float) -> str:
+    """What failed, and when from the begin of a roll (Unix time): a busy machine does by itself."""
+    if not failed:
+        return "no slow request"
+    first, last = (f"{row.began - began:+.0f} s" for row in (failed[0], failed[-1]))
+    errors = ", ".join(sorted({row.error for row in failed})[:MOST_ERRORS])
+    return f"{len(failed)} failed, from {first} to {last} of the roll's begin: {errors}"
 
 
 def promote(steps: Steps, source: Path, wanted: Release) -> Ami:

@@ -33,9 +33,9 @@ EVERY_SECONDS = 300.0
 #: A roll that has not ended by then never does.
 LONGEST_SECONDS = 72 * HOUR
 #: What was done is looked at for so long: nothing may undo it.
-AFTER_SECONDS = HOUR / 2
+AFTER_SECONDS = HOUR
 #: For so long the others' ways are looked at, at least and at most.
-LEAST_SECONDS, MOST_SECONDS = 1.25 * HOUR, 12 * HOUR
+LEAST_SECONDS, MOST_SECONDS = 2 * HOUR, 12 * HOUR
 STEP_SECONDS = 600.0
 SHORTEST_SECONDS = 1.0
 #: Ticks that end in need of a person, who does not come: in two hours.
@@ -238,7 +238,7 @@ def _relaunched(run: Rolling) -> str:
 def replaced(layout: Layout, scenario: Scenario, *, seed: int, way: str) -> Outcome:
     """A scenario by another way (REFRESH, AT_ONCE), started on every group at the same time.
 
-    It is looked at until every refresh has ended, for 75 minutes at least and twelve hours at most.
+    It is looked at until every refresh has ended, for two hours at least and twelve at most.
     """
     began = time.monotonic()
     with _scratch() as name:

@@ -13,7 +13,7 @@ from web_service import Service
 
 from goldpress.rootfs.pools import BuiltPool
 
-CONFIGURATION = "/work/apache.conf"
+CONFIGURATION = "/kept/apache.conf"
 MODULES = "/usr/lib/apache2/modules"
 
 
@@ -59,9 +59,9 @@ MaxKeepAliveRequests 1000
 PHPIniDir /etc
 TypesConfig /etc/mime.types
 ServerTokens Prod
-ErrorLog /work/logs/apache-errors.log
+ErrorLog /kept/logs/apache-errors.log
 LogFormat "%h %l %u %t \\"%r\\" %>s %b" common
-CustomLog /work/logs/apache-requests.log common
+CustomLog /kept/logs/apache-requests.log common
 DocumentRoot {pool.public}
 <Directory {pool.public}>
     Require all granted

@@ -22,7 +22,7 @@ DEFAULT_CHILDREN = 150
 DATABASE_PAGE = "/database"
 STATIC_FILE = "/sample.css"
 GREETING = "/"
-SCRIPT = "/work/wrk.lua"
+SCRIPT = "/kept/wrk.lua"
 WRK = ("chroot", f"--userspec={NOBODY_UID}:{NOBODY_UID}", "--groups=", DEBIAN, "/usr/bin/wrk")
 
 Name = Literal[
@@ -51,7 +51,7 @@ class Job:
     """A case as it is carried out: what to start, what to ask for, how to load.
 
     `pages` are answers that have to be right before anything is measured; `greeting` names the
-    server's PHP; `title` begins that of a database's process that serves; `files` go to ``/work``.
+    server's PHP; `title` begins that of a database's process that serves; `files` go to ``/kept``.
     """
 
     services: tuple[Service, ...]

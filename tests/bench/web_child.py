@@ -1,6 +1,6 @@
 """One case of the web benchmark, inside a confinement of its own; JSON on stdin and stdout.
 
-web_child.py database    make the database in /work/data
+web_child.py database    make the database in /kept/data
 web_child.py case        start the services, look at their answers, load them, watch their memory
 
 Nothing outlives it: it is the one program of a process namespace, which ends with it. It runs on
@@ -31,7 +31,7 @@ from goldpress.host.run import run
 from goldpress.machine import process
 from goldpress.machine.process import Process
 
-LOGS = Path("/work/logs")
+LOGS = Path("/kept/logs")
 START_SECONDS = 90
 SAMPLE_SECONDS = 1.0
 TAIL_LINES = 6

@@ -9,7 +9,7 @@ from web_memory import DATABASE
 from web_service import Service
 
 PROGRAMS = "/usr/lib/postgresql/15/bin"
-DATA = "/work/data"
+DATA = "/kept/data"
 SOCKETS = "/run/postgresql"
 NAME = USER = "sample"
 ROWS = 10_000

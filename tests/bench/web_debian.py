@@ -35,7 +35,7 @@ PHP = ("libapache2-mod-php8.2", "php8.2-apcu", "php8.2-opcache", "php8.2-pgsql")
 #: Over these the image's files are mounted, and what is made for one run.
 FOLDERS = (
     "dev", "etc/goldpress", "etc/php.d", "proc", "run", "srv", "tmp", "usr/share/goldpress",
-    "var/lib", "work",
+    "var/lib", "kept",
 )  # fmt: skip
 ACCOUNTS = {
     "root": 0,

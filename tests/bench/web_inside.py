@@ -44,12 +44,12 @@ FURNITURE = (
         f"mount --bind {IMAGE}/{name} {DEBIAN}/{name}"
         for name in ("srv", "etc/goldpress", "etc/php.d", "etc/php.ini", "usr/share/goldpress")
     ),
-    f"mount --bind /work {DEBIAN}/work",
+    f"mount --bind /kept {DEBIAN}/kept",
 )
 
 
 def confinement(rootfs: Path, debian: Path, work: Path) -> Confinement:
-    """The two trees, Python with our code, and ``/work``, the one thing that stays."""
+    """The two trees, Python with our code, and ``/kept``, the one thing that stays."""
     return Confinement(
         readable={
             IMAGE: rootfs / "tree",
@@ -59,7 +59,7 @@ def confinement(rootfs: Path, debian: Path, work: Path) -> Confinement:
             f"{INSIDE}/bench": BENCH,
             sys.base_prefix: Path(sys.base_prefix),
         },
-        writable={"/work": work},
+        writable={"/kept": work},
     )
 
 
