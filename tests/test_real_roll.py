@@ -19,7 +19,7 @@ from test_promotion_whole import launched
 from goldpress import build, proof, publishing
 from goldpress.ami import Ami
 from goldpress.attesting import attest_build
-from goldpress.rehearsal import project, story
+from goldpress.rehearsal import project, scene
 from goldpress.rehearsal.project import Release
 from goldpress.rehearsal.seen import Seen
 from goldpress.rehearsal.steps import Steps
@@ -34,7 +34,7 @@ A, B, C = Release(name="A"), Release(name="B"), Release(name="C", broken=True)
 
 
 def promote(steps: Steps, source: Path, wanted: Release) -> Ami:
-    """`story.promote`, but for the boots on the way: they are other tests' business."""
+    """`scene.promote`, but for the boots on the way: they are other tests' business."""
     ws = steps.ws
     project.release(ws.project, source, wanted)
     project.push(ws.project, steps.github, f"release {wanted.name}")
@@ -62,8 +62,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publishing, "try_ami", launched)
         with (
-            story.stage(ws, directory) as steps,
-            story.begun(ws, steps, A, promote, short=True) as found,
+            scene.scene(ws, directory) as steps,
+            scene.begun(ws, steps, A, promote, short=True) as found,
         ):
             yield found
 

@@ -17,10 +17,10 @@ def demo(_c: Context, json: bool = False) -> None:
     """
     from dataclasses import asdict
 
-    from goldpress.rehearsal import seen, story
+    from goldpress.rehearsal import scene, seen
     from goldpress.workspace import workspace
 
-    rows = story.tell(workspace())
+    rows = scene.tell(workspace())
     if json:
         show([asdict(row) for row in rows])
     else:

@@ -1,50 +1,33 @@
-"""Owns the story of `./inv demo`: two releases that go well, one that does not, and what was seen.
+"""Owns the acts of a rehearsal: a good release, the way back by hand, a bad one; what was seen.
 
-Everything is done as people and CI do it, with the same code; what stands in for others (GitHub,
-AWS, CentOS, the people) is named when the story begins.
+Each is done as people and CI do it, by the same code. On which scene, see `scene`.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from goldpress import build, cloud, drifting, holds, progress
+from goldpress import drifting, holds, progress
 from goldpress.ami import Ami
 from goldpress.digest import short
 from goldpress.errors import GoldpressError, RollError
 from goldpress.fleet.ending import Done, Ending, watched
 from goldpress.fleet.screen import Watching
-from goldpress.host import tools
-from goldpress.host.confine import remove_tree
-from goldpress.machine import loghost, ssh
-from goldpress.rehearsal import waves
-from goldpress.rehearsal.answers import GitHubServer
-from goldpress.rehearsal.fleet import HOST, Fleet, make_fleet
-from goldpress.rehearsal.hosting import serving
+from goldpress.machine import loghost
+from goldpress.rehearsal.fleet import Fleet
 from goldpress.rehearsal.project import (
     IMAGE,
     Release,
-    forget,
-    make_project,
-    push,
-    release,
-    twin,
     update,
-    write,
 )
 from goldpress.rehearsal.seen import Seen
-from goldpress.rehearsal.site import Hub
-from goldpress.rehearsal.steps import CHANNEL, REGION, Steps
-from goldpress.rehearsal.traffic import Failure, Load, Report, Traffic
+from goldpress.rehearsal.steps import CHANNEL, Steps
+from goldpress.rehearsal.traffic import Failure, Load, Report
 from goldpress.rolling import Roller
-from goldpress.sampling import KEY
 from goldpress.statements.signing import trust_here
-from goldpress.workspace import Workspace
 
 SIZE = 2
 #: From what the gate says until nothing new goes to a machine: two calls, and a beat.
@@ -54,11 +37,6 @@ LAST_LINE = "Stopped nginx.service"
 MOST_ERRORS = 3
 #: Of the end of a machine's journal, so many entries are looked through.
 END = 400
-STAND_INS = (
-    "CentOS: the sandbox's packages, made here under its names",
-    "AWS: the embedded cloud on this machine; its instances are real machines (QEMU)",
-    "GitHub: a git repository and a server on this machine; ann approves, ben merges",
-)
 
 
 @dataclass(kw_only=True)
@@ -289,119 +267,3 @@ def shown(failed: Sequence[Failure], began: float) -> str:
     first, last = (f"{row.began - began:+.0f} s" for row in (failed[0], failed[-1]))
     errors = ", ".join(sorted({row.error for row in failed})[:MOST_ERRORS])
     return f"{len(failed)} failed, from {first} to {last} of the roll's begin: {errors}"
-
-
-def promote(steps: Steps, source: Path, wanted: Release) -> Ami:
-    """A release on its whole way: pushed, pressed, booted, published, approved, promoted."""
-    project = steps.ws.project
-    release(project, source, wanted)
-    push(project, steps.github, f"release {wanted.name}")
-    pressed, _ = steps.built()
-    ami = steps.published(pressed)
-    found = steps.promoted(pressed.digest)
-    update(project)
-    progress.note(
-        f"{short(pressed.digest)} is in force: approved by {', '.join(found.approval.approvers)}, "
-        f"merged by {found.approval.merged_by}"
-    )
-    return ami
-
-
-@contextmanager
-def begun(
-    ws: Workspace,
-    steps: Steps,
-    first: Release,
-    promote: Callable[[Steps, Path, Release], Ami],
-    *,
-    short: bool = False,
-) -> Iterator[Story]:
-    """The first release in force, on a fleet, with traffic until the end of the block.
-
-    A `short` one does not soak, and runs no suite on an instance of the fleet.
-    """
-    text = waves.channel_text(region=REGION, verify=not short, soak_minutes=0 if short else 1)
-    write(steps.ws.project, {waves.PATH: text})
-    ami = promote(steps, ws.project, first)
-    running = cloud.running(steps.ws)
-    if running is None:
-        raise RollError("the embedded cloud has ended")
-    key = steps.ws.build / "fleet_key"
-    ssh.make_login_key(key, comment=HOST)
-    os.environ[KEY] = os.fspath(key)
-    fleet = make_fleet(running, ami, region=REGION, size=SIZE, key=key)
-    fleet.wait(SIZE)
-    traffic = Traffic(
-        url=f"{fleet.url}/release", host=HOST, connections=6, slow=2, slow_path="/report", pause=0.5
-    )
-    load = Load(traffic=traffic)
-    load.start()
-    try:
-        yield Story(
-            source=ws.project, steps=steps, fleet=fleet, load=load, promote=promote,
-            amis={first.name: ami},
-        )  # fmt: skip
-    finally:
-        load.stop()
-        del os.environ[KEY]
-
-
-@contextmanager
-def stage(ws: Workspace, directory: Path) -> Iterator[Steps]:
-    """An empty channel: a hosting site with the project's images, a store and a cloud of its own.
-
-    What is in `directory` is removed first; the cloud and its machines end with the block.
-    """
-    tools.ensure()
-    tools.ensure(tools.BALANCER)
-    directory.mkdir(parents=True)
-    hub = Hub(bare=directory / "images.git")
-    hub.commit("main", {"README.md": "images\n"}, by="ann", message="begin")
-    with serving(hub) as github, _environment(github):
-        project = make_project(ws.project, directory / "project", github)
-        own = replace(twin(ws, directory / "build"), project=project)
-        forget(own)
-        try:
-            yield Steps(ws=own, github=github, endpoint=cloud.up(own).url)
-        finally:
-            cloud.down(own)
-
-
-@contextmanager
-def _environment(github: GitHubServer) -> Iterator[None]:
-    """The site's variables in place of whatever GitHub's and signer's this process has."""
-    wanted = github.environment
-    gone = ("GOLDPRESS_SIGNER", "GOLDPRESS_GITHUB_APP", "GOLDPRESS_GITHUB_APP_KEY")
-    before = {name: os.environ.pop(name, None) for name in (*wanted, *gone)}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-def tell(ws: Workspace) -> list[Seen]:
-    """The whole story; what was seen. Raises the first error that ends it.
-
-    Of a story before this one nothing is left.
-    """
-    for text in STAND_INS:
-        progress.note(f"stands in for {text}")
-    definition = ws.definition(IMAGE)
-    build.press(ws, definition, ws.distribution(definition, sandbox=True))
-    directory = ws.build / "demo"
-    old = replace(ws, build=directory / "build")
-    cloud.down(old)
-    if directory.exists():
-        remove_tree(directory)
-    first, second, third = Release(name="A"), Release(name="B"), Release(name="C", broken=True)
-    seen: list[Seen] = []
-    with stage(ws, directory) as steps, begun(ws, steps, first, promote) as story:
-        progress.note(f"two machines of release A serve at {story.fleet.url}; requests flow")
-        seen += story.good(second)
-        seen += story.back(second, first)
-        seen += story.bad(third, first)
-    return seen
