@@ -22,11 +22,11 @@ from goldpress.duties import RealDuties
 from goldpress.errors import CloudError, ConflictError, MissingError
 from goldpress.fleet import plan as plans
 from goldpress.fleet import tick
-from goldpress.fleet.actions import Duties, Hands
 from goldpress.fleet.ceiling import Pace, Paced
 from goldpress.fleet.driver import Driver, Watcher, nobody
 from goldpress.fleet.ending import Done, Ending
 from goldpress.fleet.findings import refuse_failed
+from goldpress.fleet.hands import Duties, Hands
 from goldpress.fleet.journal import (
     Failure,
     Pointer,

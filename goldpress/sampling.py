@@ -52,7 +52,7 @@ class Sampler:
     trying: Trying
 
     def prove(self, group: GroupPlan, version: str, token: str) -> tuple[str, str]:
-        """Launch a machine of this template version, and verify it; see `fleet.actions.Duties`."""
+        """Launch a machine of this template version, and verify it; see `fleet.hands.Duties`."""
         ami = amis.find(self.ws.store, group.to_ami)
         refuse_launch(self.ws, ami.image)
         found = self._group(group)
@@ -99,7 +99,7 @@ class Sampler:
             launch.end(self._instances(group), journal)
 
     def sample(self, group: GroupPlan, instance: str) -> str:
-        """Verify an instance of the fleet; see `fleet.actions.Duties`."""
+        """Verify an instance of the fleet; see `fleet.hands.Duties`."""
         key = fleet_key()
         ami = amis.find(self.ws.store, group.to_ami)
         instances = self._instances(group)

@@ -18,9 +18,9 @@ from goldpress.digest import digest_of
 from goldpress.emulator.inprocess import Call, InProcessCloud
 from goldpress.emulator.settings import Model, Settings
 from goldpress.errors import GoldpressError, VerifyError
-from goldpress.fleet.actions import Hands
 from goldpress.fleet.driver import Driver
 from goldpress.fleet.ending import Done, Ending, Person, Waiting
+from goldpress.fleet.hands import Hands
 from goldpress.fleet.journal import Pointer, RollJournal, RollState, begun
 from goldpress.fleet.learning import Terms
 from goldpress.fleet.look import Looking

@@ -23,16 +23,15 @@ from goldpress.errors import (
 from goldpress.fleet import back, tick
 from goldpress.fleet.actions import (
     Action,
-    Hands,
     Launch,
     Sample,
-    act,
     intended,
     name_of,
     noted,
     told,
 )
 from goldpress.fleet.ending import Ending, Person, Waiting
+from goldpress.fleet.hands import Hands, act
 from goldpress.fleet.journal import RollJournal, RollState
 from goldpress.fleet.learning import Terms, failing, learned
 from goldpress.fleet.plan import RollPlan

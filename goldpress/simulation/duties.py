@@ -30,7 +30,7 @@ ENDED = frozenset({"shutting-down", "terminated"})
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedDuties:
-    """See `goldpress.fleet.actions.Duties`."""
+    """See `goldpress.fleet.hands.Duties`."""
 
     fleet: Fleet
 
