@@ -21,7 +21,7 @@ from goldpress.emulator.balancer import SLOTS, Balancer, Request, Slot, Wanted, 
 from goldpress.errors import CommandError, MachineError, MissingError
 from goldpress.host import run as host_run
 from goldpress.host import tools
-from goldpress.rehearsal.traffic import Load, Traffic
+from goldpress.rehearsal.traffic import Failure, Load, Traffic
 
 Key = tuple[str, int]
 
@@ -159,13 +159,22 @@ def test_a_target_that_ends_without_draining_costs_requests(bench: Bench) -> Non
     load.start()
     waited("answers", lambda: load.report().answered > 8, 20)
     bench.webs[0].end()
-    waited("failures", lambda: bool(load.report().failures), 20)
+    waited("failures", lambda: any(map(_answered, load.report().failures)), 20)
     report = load.stop()
-    assert {row.error.partition(":")[0] for row in report.failures} <= {"status 503", "status 502"}
-    waited("the log", lambda: len(bench.requests) == report.requests, 5)
+    # Which of them: whether it was in the middle of an answer, before one, or gone already.
+    assert {row.error.partition(":")[0] for row in report.failures} <= {
+        "status 502", "status 503", "IncompleteRead", "RemoteDisconnected",
+    }  # fmt: skip
+    # A connection that was kept, and ends before an answer: HAProxy only hangs up on its client.
+    hung_up = sum(row.error.startswith("RemoteDisconnected") for row in report.failures)
+    waited("the log", lambda: len(bench.requests) == report.requests - hung_up, 5)
     own = [row for row in bench.requests if row.status >= 500]
-    assert len(own) == len(report.failures)
+    assert len(own) == sum(map(_answered, report.failures))
     assert {row.seconds for row in own} == {None}
+
+
+def _answered(row: Failure) -> bool:
+    return row.error.startswith("status ")
 
 
 def test_the_log_tells_whose_error_it_is(bench: Bench) -> None:

@@ -92,12 +92,25 @@ class TargetGroups:
         """[M] TargetHealthStateEnum; on several ports, the least healthy."""
         return self.told(target_group, instance)[0]
 
+    def look(self, target_group: str, instance: str) -> tuple[str, float]:
+        """`health` and `next_change`; unused for ever where there is no such target group."""
+        with self.lock:
+            rules = self.rules(target_group)
+            if rules is None:
+                return "unused", NEVER
+            found = self._of(target_group, rules, instance)
+            if len(found) == 1:
+                return self._told(rules, found[0])[0], self._next(target_group, rules, found[0])
+        return self.health(target_group, instance), self.next_change(target_group, instance)
+
     def told(self, target_group: str, instance: str, port: int = 0) -> tuple[str, str, str]:
         """State, reason code and description of a target."""
         with self.lock:
             rules = self.known(target_group)
             found = [self._told(rules, t) for t in self._of(target_group, rules, instance)
-                     if port in {0, t.port}]  # fmt: skip
+                     if not port or port == t.port]  # fmt: skip
+        if len(found) == 1:
+            return found[0]
         none = ("unused", "Target.NotRegistered", WORDS["Target.NotRegistered"])
         return next((told for told in found if told[0] != "healthy"), (found or [none])[0])
 
@@ -146,10 +159,18 @@ class TargetGroups:
 
     def targets(self, target_group: str) -> list[Target]:
         """Every target, the draining ones too, each as of now."""
+        now, found = self.clock.now(), []
         with self.lock:
             rules = self.known(target_group)
-            names = list(self.table.get(target_group, {}))
-            return [t for name in names for t in self._of(target_group, rules, name)]
+            for name, ports in list(self.table.get(target_group, {}).items()):
+                for target in list(ports.values()):
+                    if target.deregistered is not None or len(ports) > 1:
+                        found += self._of(target_group, rules, name)
+                        break
+                    if target.next_check <= now and rules.in_use and rules.enabled:
+                        target.catch_up(rules, self.answers, now)
+                    found.append(target)
+        return found
 
     def members(self, target_group: str) -> list[Member]:
         """Whom a load balancer sends requests to, and who only finishes those that it has.
@@ -196,6 +217,13 @@ class TargetGroups:
     def _of(self, group: str, rules: Rules, instance: str) -> list[Target]:
         """A target on each of its ports, as of now: what has drained is no more."""
         now, found = self.clock.now(), self.table.get(group, {}).get(instance, {})
+        if len(found) == 1:
+            # As nearly all are: of thousands, many times.
+            (target,) = found.values()
+            if target.deregistered is None:
+                if target.next_check <= now and rules.in_use and rules.enabled:
+                    target.catch_up(rules, self.answers, now)
+                return [target]
         for port, target in list(found.items()):
             if target.deregistered is not None:
                 waited = now >= target.deregistered + rules.delay

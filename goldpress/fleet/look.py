@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from goldpress.aws.metrics import Traffic
-from goldpress.aws.scaling import Refresh
+from goldpress.aws.scaling import Group, Refresh, active_of
 from goldpress.errors import CloudError, GoldpressError, MissingError
 from goldpress.fleet import canary
 from goldpress.fleet.journal import GroupRoll, RollState
-from goldpress.fleet.observed import Observed, observe
+from goldpress.fleet.observed import Asks, Observed, observe
 from goldpress.fleet.place import Place
 from goldpress.fleet.plan import GroupPlan, RollPlan
 from goldpress.fleet.shortage import Shortage, has_failed, shortage_of
@@ -43,7 +43,7 @@ class Looking:
             except CloudError as error:
                 unseen |= dict.fromkeys((row.key for row in rows), error.message)
                 continue
-            found, missing = _observed(place, rows)
+            found, missing = _observed(place, rows, _asks(rows, state))
             groups |= found
             unseen |= missing
         short = self._short(plan, state, groups, unseen)
@@ -152,11 +152,25 @@ def _by_place(plan: RollPlan, keys: frozenset[str]) -> Iterable[list[GroupPlan]]
     return found.values()
 
 
-def _observed(place: Place, rows: list[GroupPlan]) -> tuple[dict[str, Observed], dict[str, str]]:
+def _asks(rows: Sequence[GroupPlan], state: RollState) -> Asks:
+    """A tick judges by template versions; what runs is asked before a group is called new."""
+    rolls = {row.group: state.group(row.key) for row in rows}
+
+    def asks(group: Group, refreshes: Sequence[Refresh]) -> bool:
+        roll = rolls[group.name]
+        over = roll.state in {"done", "rolled-back"} or active_of(refreshes) is not None
+        return not over and bool(roll.to_version)
+
+    return asks
+
+
+def _observed(
+    place: Place, rows: list[GroupPlan], asks: Asks
+) -> tuple[dict[str, Observed], dict[str, str]]:
     """What is seen of these groups of a place, and why the others are not."""
     by_name = {row.group: row.key for row in rows}
     try:
-        found = observe(place, by_name)
+        found = observe(place, by_name, asks=asks)
     except MissingError as error:
         if len(rows) == 1:
             return {}, {rows[0].key: error.message}
@@ -164,7 +178,7 @@ def _observed(place: Place, rows: list[GroupPlan]) -> tuple[dict[str, Observed],
         seen: dict[str, Observed] = {}
         unseen: dict[str, str] = {}
         for row in rows:
-            one, none = _observed(place, [row])
+            one, none = _observed(place, [row], asks)
             seen |= one
             unseen |= none
         return seen, unseen

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,6 +17,9 @@ from goldpress.fleet.place import Place
 #: How many refreshes of the past are of interest.
 RECENT = 20
 
+#: Whether EC2 is asked what each member of a group runs, as its refreshes are.
+Asks = Callable[[Group, Sequence[Refresh]], bool]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
@@ -23,7 +27,8 @@ class Observed:
 
     `targets` are by target group: what is registered there. `template` is the version that the
     group launches from now; None for one without launch template. `taken` are members that AWS has
-    taken back, as it does with Spot instances.
+    taken back, as it does with Spot instances. Unless `whole`, EC2 was asked only about members
+    that Auto Scaling calls unhealthy.
     """
 
     group: Group
@@ -32,6 +37,7 @@ class Observed:
     template: TemplateVersion | None
     targets: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
+    whole: bool = True
 
     @property
     def key(self) -> str:
@@ -45,6 +51,8 @@ class Observed:
 
     def ami_of(self, member: Member) -> str:
         """What EC2 says a member runs; empty where EC2 does not know it (any more)."""
+        if not self.whole:
+            raise ValueError(f"{self.key}: EC2 was not asked what its members run")
         found = self.running.get(member.id)
         return found.ami if found else ""
 
@@ -67,8 +75,17 @@ class Observed:
         return tuple(row for row in self.group.serving if all(row.id in known for known in healthy))
 
 
-def observe(place: Place, names: Iterable[str], *, targets: bool = True) -> Mapping[str, Observed]:
-    """These groups as they are, by name. Raises CloudError, MissingError for one not there."""
+def observe(
+    place: Place,
+    names: Iterable[str],
+    *,
+    targets: bool = True,
+    asks: Asks = lambda _group, _refreshes: True,
+) -> Mapping[str, Observed]:
+    """These groups as they are, by name. Raises CloudError, MissingError for one not there.
+
+    Where `asks` says no, EC2 is asked only about members that are unhealthy: see `Observed.whole`.
+    """
     wanted = sorted(set(names))
     found = {row.name: row for row in place.groups.named(wanted)}
     if missing := [name for name in wanted if name not in found]:
@@ -76,16 +93,19 @@ def observe(place: Place, names: Iterable[str], *, targets: bool = True) -> Mapp
             f"{place.name} has no Auto Scaling group {missing[0]!r}",
             hint="correct `groups` of the fleet in the channel's file, by a pull request",
         )
-    members = _running(place, list(found.values()))
+    refreshes = {name: place.groups.refreshes(name)[:RECENT] for name in found}
+    whole = {name for name, group in found.items() if asks(group, refreshes[name])}
+    members = _running(place, list(found.values()), whole)
     versions = _versions(place, list(found.values()))
     return {
         name: Observed(
             group=group,
-            refreshes=place.groups.refreshes(name)[:RECENT],
+            refreshes=refreshes[name],
             running={key: row for key, row in members[name].items() if not row.ended},
             template=versions.get(group.template),
             targets=_targets(place, group) if targets else {},
             taken=frozenset(key for key, row in members[name].items() if row.taken),
+            whole=name in whole,
         )
         for name, group in found.items()
     }
@@ -96,13 +116,20 @@ def observe_one(place: Place, name: str, *, targets: bool = True) -> Observed:
     return observe(place, [name], targets=targets)[name]
 
 
-def _running(place: Place, groups: Sequence[Group]) -> Mapping[str, Mapping[str, Running]]:
+def _running(
+    place: Place, groups: Sequence[Group], whole: AbstractSet[str]
+) -> Mapping[str, Mapping[str, Running]]:
     """What EC2 tells of the members of each group, by the group's name.
 
     The tag of Auto Scaling brings them in few answers; who is a member is Auto Scaling's word.
     """
-    rows = {row.id: row for row in place.runs.of_groups(group.name for group in groups)}
-    missing = [row.id for group in groups for row in group.members if row.id not in rows]
+    rows = {row.id: row for row in place.runs.of_groups(whole)}
+    missing = [
+        row.id
+        for group in groups
+        for row in group.members
+        if row.id not in rows and (group.name in whole or not row.healthy)
+    ]
     rows |= {row.id: row for row in place.runs.of_ids(missing)}
     return {
         group.name: {row.id: rows[row.id] for row in group.members if row.id in rows}

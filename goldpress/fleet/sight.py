@@ -42,7 +42,12 @@ def reference(group: GroupPlan, version: str) -> TemplateRef:
 
 def is_at(member: Member, group: GroupPlan, version: str) -> bool:
     """Whether a member was launched from this version of the plan's launch template."""
-    return bool(version) and reference(group, version).same(member.template)
+    found = member.template
+    return (
+        bool(version)
+        and found is not None
+        and (found.id, found.version) == (group.template, version)
+    )
 
 
 def refresh_of(seen: Observed, refresh: str) -> Refresh | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass, field
 
 from goldpress.emulator.inprocess import InProcessCloud
-from goldpress.emulator.scaling.member import LIVE
+from goldpress.emulator.scaling.member import LIVE, Member
 from goldpress.simulation.fleet import Fleet, Sized
 
 MINUTE = 60.0
@@ -14,12 +15,12 @@ MINUTE = 60.0
 
 @dataclass(kw_only=True, eq=False)
 class _Seen:
+    """A group, and its instances of other versions than its first one: all there, and the ready."""
+
     sized: Sized
     old: int
-    revision: int = -1
-    ready: int = 0
-    there: int = 0
-    since: float = 0.0
+    there: set[str] = field(default_factory=set)
+    ready: set[str] = field(default_factory=set)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -38,15 +39,18 @@ class Exposure:
     last: float | None = None
     most: int = 0
     _minutes: float = 0.0
-    _groups: list[_Seen] = field(default_factory=list)
+    _since: float = 0.0
     _there: int = 0
     _ready: int = 0
+    _changed: bool = False
     _launches: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._since = self.fleet.now
         for row in self.fleet.groups.values():
             number = row.group.configuration.spec.version
-            self._groups.append(_Seen(sized=row, old=int(number), since=self.fleet.now))
+            seen = _Seen(sized=row, old=int(number))
+            row.group.members.observers.append(functools.partial(self._count, seen))
         for key, place in self.fleet.cloud.places.items():
             self._launches[key] = place.machines.launched
         self.fleet.cloud.watchers.append(self.moment)
@@ -54,38 +58,35 @@ class Exposure:
     @property
     def minutes(self) -> float:
         """Instance-minutes until now."""
-        now = self.fleet.now
-        return self._minutes + sum(row.ready * (now - row.since) / MINUTE for row in self._groups)
+        return self._minutes + self._ready * (self.fleet.now - self._since) / MINUTE
 
     def moment(self, _cloud: InProcessCloud) -> None:
-        """Count what has changed since the last moment."""
+        """Look at what has changed since the last moment."""
         if self.launched is None:
             self._look_for_launches()
-        for row in self._groups:
-            if row.sized.group.members.revision != row.revision:
-                self._count(row)
+        if self._changed:
+            self._changed = False
+            self.most = max(self.most, self._ready)
+            if self.ever:
+                self.last = None if self._there else self.last or self.fleet.now
 
-    def _count(self, row: _Seen) -> None:
-        now = self.fleet.now
-        self._minutes += row.ready * (now - row.since) / MINUTE
-        before = row.there, row.ready
-        row.since, there, ready, old, seen = now, 0, 0, row.old, self.ever.add
-        row.revision = row.sized.group.members.revision
-        for member in row.sized.group.members.every.values():
-            if member.template is None or member.template.number == old:
-                continue
-            if member.state == "InService":
-                seen(member.id)
-                there += 1
-                ready += member.ready
-            elif member.state in LIVE:
-                there += 1
-        row.there, row.ready = there, ready
-        self._there += row.there - before[0]
-        self._ready += row.ready - before[1]
-        self.most = max(self.most, self._ready)
-        if self.ever:
-            self.last = None if self._there else self.last or now
+    def _count(self, row: _Seen, member: Member) -> None:
+        """An instance of a group has changed."""
+        if member.template is None or member.template.number == row.old:
+            return
+        there = member.state in LIVE and member.id in row.sized.group.members.every
+        if there and member.state == "InService":
+            self.ever.add(member.id)
+        if (member.id in row.there) != there:
+            (row.there.add if there else row.there.discard)(member.id)
+            self._there += 1 if there else -1
+            self._changed = True
+        ready = there and member.ready
+        if (member.id in row.ready) != ready:
+            self._minutes, self._since = self.minutes, self.fleet.now
+            (row.ready.add if ready else row.ready.discard)(member.id)
+            self._ready += 1 if ready else -1
+            self._changed = True
 
     def _look_for_launches(self) -> None:
         for key, place in self.fleet.cloud.places.items():

@@ -148,7 +148,7 @@ def run(job: Job) -> Outcome:
 def _collect_seldom() -> None:
     """Little of a simulation is garbage in circles: looking for it takes a tenth of the time."""
     gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
+    gc.set_threshold(5_000_000, 50, 100)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import datetime as dt
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 #: [M] DescribeScalingActivities: "Scaling activities ... for the previous six weeks".
@@ -25,8 +26,9 @@ def utc(at: float) -> dt.datetime:
     return dt.datetime.fromtimestamp(at, tz=dt.UTC)
 
 
+@lru_cache(maxsize=1024)
 def stamp(at: float) -> str:
-    """A time as AWS writes it into causes."""
+    """A time as AWS writes it into causes; what is done at one moment has the same one."""
     return utc(at).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -102,6 +102,8 @@ class Members:
     revision: int = 0
     #: a refresh that goes on wants to know of each change
     watch: Callable[[Member], None] | None = None
+    #: who else is told of each change, in service or out: what counts need not look at all
+    observers: list[Callable[[Member], None]] = field(default_factory=list)
 
     def add(self, member: Member) -> None:
         """A new one, in the state that it has."""
@@ -138,8 +140,7 @@ class Members:
                 self.ready[member.id] = member
             else:
                 self.ready.pop(member.id, None)
-            if self.watch is not None:
-                self.watch(member)
+            self._tell(member)
 
     def mark_health(self, member: Member, health: str) -> None:
         """``Healthy`` or ``Unhealthy``."""
@@ -154,8 +155,13 @@ class Members:
         """Something that DescribeAutoScalingGroups shows has changed."""
         member.row = None
         self.revision += 1
+        self._tell(member)
+
+    def _tell(self, member: Member) -> None:
         if self.watch is not None:
             self.watch(member)
+        for told in self.observers:
+            told(member)
 
     def _count(self, member: Member, by: int) -> None:
         if by:

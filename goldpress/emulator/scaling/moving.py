@@ -227,10 +227,11 @@ def _drain(group: Group, member: Member, now: float) -> None:
     gone = by_itself(group, member)
     following = NEVER
     for target_group in sorted(member.draining):
-        if gone or target_health(group, target_group, member) == "unused":
+        state, until = targets.look(target_group, member.id)
+        if gone or state == "unused":
             member.draining.discard(target_group)
         else:
-            following = min(following, targets.next_change(target_group, member.id))
+            following = min(following, until)
     if member.draining:
         group.look(member, following, now)
     else:

@@ -92,13 +92,13 @@ class Targets(Protocol):
         """Add it; registered ones stay as they are."""
 
     def deregister(self, target_group: str, instance: str) -> None:
-        """Begin to drain it; `health` is `unused` once the deregistration delay is over."""
+        """Begin to drain it; it is `unused` once the deregistration delay is over."""
 
-    def health(self, target_group: str, instance: str) -> str:
-        """[M] TargetHealthStateEnum: initial, healthy, unhealthy, draining, unused."""
+    def look(self, target_group: str, instance: str) -> tuple[str, float]:
+        """[M] TargetHealthStateEnum, and until when it stays so.
 
-    def next_change(self, target_group: str, instance: str) -> float:
-        """Until when `health` stays as it is."""
+        initial, healthy, unhealthy, draining, unused; in a target group that is gone it is unused.
+        """
 
 
 class Alarms(Protocol):

@@ -114,12 +114,11 @@ class Machines:
             model, seed=settings.seed, image_id=image, number=number, zone=zone, kind=kind
         )
         runs = now + settings.pending_seconds
-        chance = random.Random(f"{settings.seed} spot {name}")  # noqa: S311 - no secret
         made = Instance(
             id=f"i-{hashlib.blake2b(name.encode(), digest_size=9).hexdigest()[:17]}",
             image=image, type=kind, zone=zone, subnet=subnet, launched=now, runs=runs,
             boots=runs + fate.boots, dies=runs + fate.dies, spot=spot, model=model, tags=tags,
-            ends=now + _spot_seconds(settings, chance) if spot else NEVER,
+            ends=now + _spot_seconds(settings, name) if spot else NEVER,
             address=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", extra=extra,
         )  # fmt: skip
         if not fate.runs:
@@ -187,7 +186,7 @@ class Machines:
         times = [row.runs, ended, ended + self.settings.shutting_down_seconds]
         if row.ended is None:
             times += [row.dies, row.boots, impaired if impaired < row.boots else NEVER]
-        return min((at for at in times if at > now), default=NEVER)
+        return min([at for at in times if at > now], default=NEVER)
 
     def serves(self, instance: str, at: float) -> tuple[int, float]:
         """The HTTP status of a check at this time (0: none comes), and until when it is so."""
@@ -203,7 +202,10 @@ class Machines:
     def answers(self, instance: str, at: float) -> tuple[float, float]:
         """Of one that serves: the share of its requests that fails, and the others' latency."""
         row = self.every[instance]
-        model, hours = row.model, max(0.0, at - row.boots) / HOUR
+        model = row.model
+        if not model.errors_per_hour and not model.latency_per_hour:
+            return model.errors, model.latency_seconds
+        hours = max(0.0, at - row.boots) / HOUR
         return (
             min(1.0, model.errors + model.errors_per_hour * hours),
             model.latency_seconds + model.latency_per_hour * hours,
@@ -251,9 +253,10 @@ class Machines:
         return row.row[1]
 
 
-def _spot_seconds(settings: Settings, chance: random.Random) -> float:
+def _spot_seconds(settings: Settings, name: str) -> float:
     if not settings.spot_loss_per_hour:
         return NEVER
+    chance = random.Random(f"{settings.seed} spot {name}")  # noqa: S311 - no secret
     # A share of 5 % an hour: exponential with the rate -ln(0.95) an hour.
     share = min(settings.spot_loss_per_hour, 0.999)
     return chance.expovariate(-math.log(1 - share)) * 3600

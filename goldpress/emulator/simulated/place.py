@@ -202,7 +202,8 @@ class Place:
         Days pass in which nothing changes: then nothing is counted again.
         """
         table = self.targets.table.get(group.arn, {})
-        changes = sum(row.members.revision for row in self.scaling.groups.values())
+        groups = self.scaling.groups.values()
+        changes = sum(row.members.revision for row in groups if group.arn in row.target_groups)
         now, state = self.clock.now(), (len(table), changes)
         known = self._known.get(group.arn)
         if known is None or known[0] != state or now >= known[1]:
@@ -214,20 +215,22 @@ class Place:
         self, arn: str, table: Mapping[str, Mapping[int, Target]], now: float
     ) -> tuple[float, float, float | None]:
         there = [t for ports in table.values() for t in ports.values() if t.deregistered is None]
+        told = {target.id: self.machines.serves(target.id, now) for target in there}
         for target in there:
             # As the checks left them; of one that does not serve nobody else may have looked.
-            if target.state == "healthy" and not self.machines.serves(target.id, now)[0]:
+            if target.state == "healthy" and not told[target.id][0]:
                 self.targets.health(arn, target.id)
-        serving = [target for target in there if target.state == "healthy"] or there
+        healthy = [target for target in there if target.state == "healthy"]
+        serving = [target.id for target in healthy or there]
         errors, slow, until = 0.0, 0.0, now + COUNTED_SECONDS
-        for target in serving:
-            status, change = self.machines.serves(target.id, now)
+        for name in serving:
+            status, change = told[name]
             until = min(until, change)
             if not status or status >= SERVER_ERRORS:
                 errors += 1
                 until = min(until, now + FAILING_SECONDS)
             else:
-                bad, latency = self.machines.answers(target.id, now)
+                bad, latency = self.machines.answers(name, now)
                 errors += bad
                 slow += latency
         count = len(serving)
