@@ -25,7 +25,7 @@ from rolled import (
 )
 
 from goldpress.aws.scaling import Preferences
-from goldpress.emulator.inprocess import Fault, InProcessCloud
+from goldpress.emulator.inprocess import Call, Fault, InProcessCloud
 from goldpress.emulator.settings import Model
 from goldpress.errors import ConflictError
 from goldpress.fleet.ending import Done, Person, Waiting
@@ -73,6 +73,47 @@ def test_a_good_image_reaches_every_instance_wave_by_wave(tmp_path: Path) -> Non
     fleet.cloud.calls.clear()
     assert isinstance(fleet.tick(), Done)
     assert [row for row in fleet.cloud.calls if row.writes] == []
+
+
+def test_what_runs_is_asked_of_ec2_only_where_a_group_may_be_called_new(tmp_path: Path) -> None:
+    fleet = three(tmp_path)
+    asked: list[tuple[str, bool]] = []
+
+    def observer(call: Call) -> None:
+        names = [
+            name
+            for row in call.request.get("Filters", ())
+            if row["Name"] == "tag:aws:autoscaling:groupName"
+            for name in row["Values"]
+        ]
+        groups = fleet.cloud.place(call.account, call.region).scaling.groups
+        asked.extend((name, groups[name].refresh is not None) for name in names)
+
+    fleet.cloud.observers.append(observer)
+    fleet.finished()
+    assert {name for name, _ in asked} == {row.name for row in fleet.groups}
+    assert [name for name, refreshing in asked if refreshing] == []
+
+
+def test_an_instance_of_the_template_that_runs_another_image_makes_a_roll_go_back(
+    tmp_path: Path,
+) -> None:
+    fleet = small(tmp_path)
+    place = fleet.cloud.place(ACCOUNT, REGION)
+
+    def bend(_cloud: InProcessCloud) -> None:
+        # A launch template that names another image for one type, say: the version is the plan's.
+        group = place.scaling.groups["web"]
+        new = [row for row in group.members.every.values() if row.template.number == 2]  # type: ignore[union-attr] # launched by the group
+        if new and place.machines.every[new[0].id].image == NEW:
+            place.machines.change(new[0].id, image="ami-0123456789abcdef0")
+
+    fleet.cloud.watchers.append(bend)
+    fleet.person()
+    assert fleet.state.failure is not None
+    assert f"not {NEW}, though of its template: i-" in fleet.state.failure.why
+    assert "ami-0123456789abcdef0" in fleet.state.failure.why
+    assert fleet.amis(WEB)[OLD] == 4
 
 
 def test_a_regions_pointer_moves_when_its_last_wave_has_ended_and_not_before(
