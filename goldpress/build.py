@@ -14,6 +14,7 @@ from goldpress.controls import load_controls
 from goldpress.definition import Definition, Verify
 from goldpress.digest import digest_of, sha256_tree, short
 from goldpress.distribution import Distribution
+from goldpress.errors import MissingError
 from goldpress.holds import refuse_launch
 from goldpress.host import tools
 from goldpress.locking import locked
@@ -23,7 +24,7 @@ from goldpress.press import Press, Pressed, code_digest
 from goldpress.progress import Step
 from goldpress.stage import Product, Stage
 from goldpress.store import write_atomically
-from goldpress.verify.evidence import Boot, Check, boots_of
+from goldpress.verify.evidence import EVIDENCE_KIND, Boot, Check, boots_of
 from goldpress.verify.promises import promises as pressed_promises
 from goldpress.verify.report import Report, read_report
 from goldpress.verify.suite import Examination, ended
@@ -125,7 +126,15 @@ def verify(ws: Workspace, pressed: Pressed) -> Product:
             "suite_seconds": [found.seconds for found in boots],
         }
 
-    return stage.run(make)
+    def lacks(facts: Mapping[str, Any]) -> str:
+        # A build directory may be used with another store than the one it was proven for.
+        try:
+            ws.store.document(EVIDENCE_KIND, facts["evidence"])
+        except MissingError:
+            return "the store has no evidence of it"
+        return ""
+
+    return stage.run(make, lacks=lacks)
 
 
 def examine_boots(

@@ -71,18 +71,27 @@ class Stage:
             fresh=False,
         )
 
-    def run(self, make: Callable[[Path, progress.Step], Mapping[str, Any]]) -> Product:
-        """The product: as it was made before, or made now by `make(directory, step)`."""
+    def run(
+        self,
+        make: Callable[[Path, progress.Step], Mapping[str, Any]],
+        *,
+        lacks: Callable[[Mapping[str, Any]], str] = lambda _: "",
+    ) -> Product:
+        """The product: as it was made before, or made now by `make(directory, step)`.
+
+        `lacks` tells of a product's facts what of it is missing elsewhere: then it is made again.
+        """
         with self._locked():
             found = self.existing()
-            if found is not None:
+            missing = lacks(found.facts) if found is not None else ""
+            if found is not None and not missing:
                 self._remember()
                 return found
             scratch = self._home / f".{self.key}.part"
             remove_tree(scratch)
             scratch.mkdir(parents=True)
             try:
-                with progress.step(self.title, self.why()) as step:
+                with progress.step(self.title, missing or self.why()) as step:
                     facts = dict(make(scratch, step))
                 record = {"inputs": dict(self.inputs), "facts": facts}
                 write_atomically(scratch / "product.json", json.dumps(record, indent=1).encode())

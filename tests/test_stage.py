@@ -32,6 +32,23 @@ def test_made_once_then_found(tmp_path: Path) -> None:
     assert (again.directory / "cake").read_text() == "sweet"
 
 
+def test_what_is_missing_elsewhere_is_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage(tmp_path, flour="1").run(cake)
+    asked: list[Mapping[str, Any]] = []
+
+    def lacks(facts: Mapping[str, Any]) -> str:
+        asked.append(facts)
+        return "the shop has no candles" if len(asked) == 1 else ""
+
+    again = stage(tmp_path, flour="1").run(cake, lacks=lacks)
+    assert again.fresh
+    assert "the shop has no candles" in capsys.readouterr().err
+    assert not stage(tmp_path, flour="1").run(burnt, lacks=lacks).fresh
+    assert asked == [{"bytes": 5}] * 2
+
+
 def test_an_interrupted_stage_leaves_nothing_and_the_next_run_makes_it(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         stage(tmp_path, flour="1").run(burnt)
